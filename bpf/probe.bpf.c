@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* probe.bpf.c - the only BPF program: runs the specs of probe.h. It knows neither servers nor events.
+ *
+ * The programs are sleepable, so that texts which are not in memory (a page of constants nobody has touched yet)
+ * can be faulted in and read; on 6.18 a sleepable program costs the same as another. Needs Linux 6.0.
+ *
+ * Functions that are not static are verified once, on their own ("global functions"), whatever they are called
+ * with. That keeps the verifier's work small and the same on every kernel. */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "probe.h"
+#include "field.bpf.h"
+#include "registers.bpf.h"
+#include "text.bpf.h"
+
+#define SCOPE_PARENTS 8 /* generations below a server's first process: 3 were the most seen */
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Set before loading. scope_pid: count only this process and its descendants; 0: all. */
+const volatile __s32 scope_pid = 0;
+const volatile __u32 series_stride = PROBE_SERIES;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROBE_SPECS);
+	__type(key, __u32);
+	__type(value, struct probe_spec);
+} specs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROBE_RULES);
+	__type(key, __u32);
+	__type(value, struct probe_rule);
+} rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PROBE_CASES);
+	__type(key, struct probe_case_key);
+	__type(value, __u32);
+} cases SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PROBE_STORE);
+	__type(key, struct probe_store_key);
+	__type(value, __u64);
+} store SEC(".maps");
+
+/* One row of series_stride counters per possible CPU; user space sets max_entries and reads it mapped. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} series SEC(".maps");
+
+/* What one hit knows. */
+struct hit {
+	__u64 v[PROBE_SPEC_VALUES];
+	__u64 arg[6];
+	__u64 sp, ip, ret;
+};
+
+static __always_inline void count(__u32 which)
+{
+	__u32 key = bpf_get_smp_processor_id() * series_stride + which;
+	__u64 *counter = bpf_map_lookup_elem(&series, &key);
+
+	/* Atomic although each CPU has its own row: a preempted program can share it with the next one. */
+	if (counter)
+		__sync_fetch_and_add(counter, 1);
+}
+
+static __always_inline __u64 extend(__u64 value, __u8 size, __u8 flags)
+{
+	__u32 shift = size >= 1 && size <= 8 ? 64 - 8 * size : 0;
+
+	value <<= shift;
+	return flags & PROBE_F_SIGNED ? (__u64)((__s64)value >> shift) : value >> shift;
+}
+
+/* compute - the value that `value` describes */
+__noinline __u64 compute(const struct hit *hit, const struct probe_value *value)
+{
+	__u64 base, other, out = 0;
+	long err = 0;
+	__u32 src;
+
+	if (!hit || !value)
+		return 0;
+	src = value->src & (PROBE_SPEC_VALUES - 1);
+	base = hit->v[src];
+	switch (value->op) {
+	case PROBE_OP_ARG:
+		return src < 6 ? hit->arg[src] : 0;
+	case PROBE_OP_ARG_REL:
+		return src < 6 ? hit->arg[src] - hit->ip : 0;
+	case PROBE_OP_RET:
+		return hit->ret;
+	case PROBE_OP_CONST:
+		return value->key;
+	case PROBE_OP_STACK:
+		err = read_user(&out, 8, hit->sp + value->off);
+		break;
+	case PROBE_OP_READ:
+		if (base)
+			err = read_user(&out, value->size, base + value->off);
+		out = extend(out, value->size, value->flags);
+		break;
+	case PROBE_OP_TRUNC:
+		return extend(base, value->size, value->flags);
+	case PROBE_OP_STR:
+		err = hash_user_text(&out, base, PROBE_STRING);
+		break;
+	case PROBE_OP_PREFIX:
+		err = hash_user_text(&out, base, value->off + 1);
+		break;
+	case PROBE_OP_CONTAINS:
+		err = user_text_contains(&out, base, value->key);
+		break;
+	case PROBE_OP_COMM:
+		return hash_comm();
+	case PROBE_OP_PID:
+		return bpf_get_current_pid_tgid() >> 32;
+	case PROBE_OP_TID:
+		return (__u32)bpf_get_current_pid_tgid();
+	case PROBE_OP_MIX:
+		other = hit->v[value->off & (PROBE_SPEC_VALUES - 1)];
+		return probe_hash_word(probe_hash_word(0, base), other);
+	case PROBE_OP_RECALL: {
+		struct probe_store_key key = {.key = base, .slot = value->off};
+		__u64 *stored = bpf_map_lookup_elem(&store, &key);
+
+		return stored ? *stored : 0;
+	}
+	case PROBE_OP_FIELD_STR:
+	case PROBE_OP_FIELD_NUMBER:
+	case PROBE_OP_FIELD_HAS:
+		err = find_field(&out, base, value);
+		break;
+	}
+	if (err)
+		count(PROBE_OWN_READ_FAILURES);
+	return out;
+}
+
+/* compute_all - all values of a spec */
+__noinline int compute_all(struct hit *hit, const struct probe_spec *spec)
+{
+	if (!hit || !spec)
+		return 0;
+	for (__u32 i = 0; i < PROBE_SPEC_VALUES; i++) {
+		if (i < spec->first_value)
+			continue;
+		if (i >= spec->value_cnt)
+			break;
+		hit->v[i] = compute(hit, &spec->values[i]);
+	}
+	return 0;
+}
+
+static __always_inline bool holds(const struct hit *hit, const struct probe_cond *cond)
+{
+	__s64 value = hit->v[cond->value & (PROBE_SPEC_VALUES - 1)];
+
+	switch (cond->cmp) {
+	case PROBE_EQ:
+		return value == cond->operand;
+	case PROBE_NE:
+		return value != cond->operand;
+	case PROBE_LT:
+		return value < cond->operand;
+	default:
+		return value >= cond->operand;
+	}
+}
+
+static __always_inline void act_on(const struct hit *hit, const struct probe_act *act)
+{
+	struct probe_store_key key = {.slot = act->slot};
+	__u64 stored;
+
+	if (act->act == PROBE_DO_COUNT) {
+		count(act->series);
+		return;
+	}
+	key.key = hit->v[act->key & (PROBE_SPEC_VALUES - 1)];
+	if (act->act == PROBE_DO_FORGET) {
+		bpf_map_delete_elem(&store, &key);
+		return;
+	}
+	stored = act->value < PROBE_SPEC_VALUES ? hit->v[act->value & (PROBE_SPEC_VALUES - 1)] : act->operand;
+	if (bpf_map_update_elem(&store, &key, &stored, BPF_ANY))
+		count(PROBE_OWN_STORE_FAILURES);
+}
+
+/* apply - do what the rule says, if all its conditions hold; 1 if so */
+__noinline int apply(const struct hit *hit, const struct probe_rule *rule)
+{
+	if (!hit || !rule)
+		return 0;
+	for (__u32 i = 0; i < PROBE_RULE_CONDS; i++) {
+		if (i >= rule->cond_cnt)
+			break;
+		if (!holds(hit, &rule->conds[i]))
+			return 0;
+	}
+	for (__u32 i = 0; i < PROBE_RULE_ACTS; i++) {
+		if (i >= rule->act_cnt)
+			break;
+		act_on(hit, &rule->acts[i]);
+	}
+	return 1;
+}
+
+static __always_inline void apply_first(const struct hit *hit, const struct probe_spec *spec)
+{
+	for (__u32 i = 0; i < PROBE_SPEC_RULES; i++) {
+		__u32 index = spec->first_rule + i;
+		struct probe_rule *rule;
+
+		if (i >= spec->rule_cnt)
+			return;
+		rule = bpf_map_lookup_elem(&rules, &index);
+		if (!rule || apply(hit, rule))
+			return;
+	}
+}
+
+/* run - a chain of specs without a switch: values, then rules, of each */
+static __always_inline void run(struct hit *hit, __u32 index)
+{
+	for (int i = 0; i < PROBE_CHAIN; i++) {
+		struct probe_spec *spec = bpf_map_lookup_elem(&specs, &index);
+
+		if (!spec)
+			return;
+		compute_all(hit, spec);
+		apply_first(hit, spec);
+		index = spec->next;
+	}
+}
+
+/* run_case - the chain that the switch names for its value, if any */
+static __always_inline void run_case(struct hit *hit, const struct probe_spec *spec, __u32 index)
+{
+	struct probe_case_key key = {.spec = index};
+	__u32 *chosen;
+
+	compute_all(hit, spec);
+	key.value = hit->v[spec->select & (PROBE_SPEC_VALUES - 1)];
+	chosen = bpf_map_lookup_elem(&cases, &key);
+	if (chosen)
+		run(hit, *chosen);
+}
+
+/* in_scope - does the current process descend from the one that counting is restricted to? */
+static __always_inline bool in_scope(void)
+{
+	struct task_struct *task;
+
+	if (!scope_pid)
+		return true;
+	task = (struct task_struct *)bpf_get_current_task();
+	for (int i = 0; i < SCOPE_PARENTS; i++) {
+		int tgid = BPF_CORE_READ(task, tgid);
+
+		if (tgid == scope_pid)
+			return true;
+		if (tgid <= 1)
+			return false;
+		task = BPF_CORE_READ(task, real_parent);
+	}
+	return false;
+}
+
+static __always_inline int handle(struct pt_regs *ctx)
+{
+	/* All registers are copied out first: a switch over context loads makes clang 14 merge them into one with a
+	 * computed offset, which the verifier refuses ("dereference of modified ctx ptr"). */
+	struct hit hit = {
+		.arg = REG_ARGS(ctx),
+		.sp = REG_SP(ctx),
+		.ip = REG_IP(ctx),
+		.ret = REG_RET(ctx),
+	};
+	__u32 index = bpf_get_attach_cookie(ctx);
+	struct probe_spec *spec;
+
+	if (!in_scope())
+		return 0;
+	count(PROBE_OWN_HITS);
+	spec = bpf_map_lookup_elem(&specs, &index);
+	if (spec && spec->is_switch) {
+		run_case(&hit, spec, index);
+		index = spec->next;
+	}
+	run(&hit, index);
+	return 0;
+}
+
+SEC("uprobe.s")
+int probe_entry(struct pt_regs *ctx)
+{
+	return handle(ctx);
+}
+
+SEC("uretprobe.s")
+int probe_return(struct pt_regs *ctx)
+{
+	return handle(ctx);
+}
