@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parts.h - private to the plan room: what its files hand to each other. */
+#ifndef MAILGAUGE_PLAN_PARTS_H
+#define MAILGAUGE_PLAN_PARTS_H
+#include "plan/plan.h"
+#include "target/elf.h"
+#include "target/xref.h"
+
+/* A file under analysis: opened once, decoded once, and only if some probe needs it. */
+struct source {
+	const struct target_file *file;
+	struct elf_image *elf;
+	struct xref *xref;
+	char err[256]; /* why elf or xref is not there */
+	bool tried_elf, tried_xref;
+};
+
+/* source_elf, source_xref - NULL when the file cannot be read; the reason is in source->err */
+const struct elf_image *source_elf(struct source *source);
+const struct xref *source_xref(struct source *source);
+void source_close(struct source *source);
+
+/* A place that a probe of the catalog resolves to in one file. */
+struct spot {
+	struct insn_site site;
+	bool is_return;
+	bool is_call; /* probed at the call: nothing is on the stack yet but the arguments */
+};
+
+/* The constants that the argument must be, as pointers in the file's view. */
+struct spots {
+	struct spot *items;
+	size_t count;
+	int constant_arg; /* -1: no constant is asked for */
+	uint64_t *constants;
+	size_t constant_cnt;
+};
+
+/* resolve - find where `probe` is in this file. 0 with at least one spot; -ENOENT it is not for this file's version
+ * (if-symbol, unless-symbol); else -errno with a sentence in err. All memory is taken from `mem`. */
+int resolve(struct spots *out, const struct probe_def *probe, struct source *source, struct arena *mem,
+	    char err[static 256]);
+/* resolve_number - a constant of the catalog in this file; 0 or -errno with a sentence in err */
+int resolve_number(int64_t *out, const struct number_def *number, struct source *source, char err[static 256]);
+
+/* What lowering needs to know and what it adds to. */
+struct lowering {
+	struct plan *plan;
+	const struct config *config;
+	const struct server_def *server;
+	const bool *slot_is_live; /* by index in server->slots */
+	unsigned server_index;	  /* in the catalog: slots of servers are apart */
+	struct source *source;
+	char *err; /* 256 bytes */
+};
+
+/* lower - what a hit of `probe` at `spot` means, as a spec that continues behind the values of `head` (a switch, or
+ * NULL). `events` receives what it can count. 0 or -errno with a sentence in lowering->err. */
+int lower(struct plan_spec *out, const struct lowering *lowering, const struct probe_def *probe,
+	  const struct spots *spots, const struct spot *spot, const struct plan_spec *head);
+/* lower_switch - the spec that computes the value which `probe` selects by; its cases are added by lower_case */
+int lower_switch(struct plan_spec *out, const struct lowering *lowering, const struct probe_def *probe,
+		 const struct spot *spot);
+/* text_hash - what the BPF side computes for this text */
+uint64_t text_hash(const char *text);
+
+/* series_add - index of the series of this event and labels in the plan, made if it is new */
+uint32_t series_add(struct plan *plan, const struct server_def *server, const struct act_def *act);
+
+#endif

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c - owns the joining of configuration, catalog and running servers into one plan.
+ *
+ * For each instance and each row of its server's catalog: is it of use to anybody (are its events enabled, is what
+ * it remembers read), which of the instance's files are meant, where in them is it. Rows at one place of one file
+ * become a chain of specs; rows there that select by a text become the cases of one switch. */
+#include "plan/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "config/config.h"
+#include "plan/parts.h"
+
+/* What is known of one row in one instance. */
+enum row_state { ROW_UNSEEN, ROW_FOUND, ROW_NOT_FOUND };
+
+/* One file of the plan while it is being made; plan->files[] has the same index. */
+struct draft {
+	struct source source;
+	bool *done, *found; /* by probe index: this row was looked for, and found, in this file */
+	size_t point_cap, spec_cap;
+};
+
+struct planner {
+	struct plan *plan;
+	const struct config *config;
+	const struct catalog *catalog;
+	struct draft *drafts;
+	size_t draft_cap, miss_cap;
+	/* of the instance at hand */
+	const struct target *target;
+	unsigned server_index;
+	bool *slot_is_live, *row_is_useful;
+	enum row_state *rows;
+};
+
+static char *series_key(struct arena *mem, const struct server_def *server, const struct act_def *act)
+{
+	char *key = arena_printf(mem, "%s %s", server->name, act->event->name);
+
+	for (size_t i = 0; i < act->label_cnt; i++)
+		key = arena_printf(mem, "%s %s=%s", key, act->labels[i].name, act->labels[i].value);
+	return key;
+}
+
+uint32_t series_add(struct plan *plan, const struct server_def *server, const struct act_def *act)
+{
+	const char *key = series_key(plan->mem, server, act);
+
+	for (size_t i = 0; i < plan->series_cnt; i++)
+		if (!strcmp(plan->series[i].key, key))
+			return (uint32_t)i;
+	plan->series = arena_grow(plan->mem, plan->series, plan->series_cnt, &plan->series_cap, sizeof(*plan->series));
+	plan->series[plan->series_cnt] = (struct plan_series){
+		.event = act->event,
+		.server = server,
+		.labels = act->labels,
+		.label_cnt = act->label_cnt,
+		.key = key,
+	};
+	return (uint32_t)plan->series_cnt++;
+}
+
+/* ---- which rows are of use */
+
+static bool row_counts(const struct planner *p, const struct probe_def *probe)
+{
+	for (size_t i = 0; i < probe->rule_cnt; i++)
+		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
+			const struct act_def *act = &probe->rules[i].acts[k];
+
+			if (act->kind == ACT_COUNT && !config_event_disabled(p->config, act->event->name))
+				return true;
+		}
+	return false;
+}
+
+/* row_touches_live - does it change (or, with `only_remember`, set) a slot that somebody reads? */
+static bool row_touches_live(const struct planner *p, const struct probe_def *probe, bool only_remember)
+{
+	const struct slot_def *slots = p->target->server->slots;
+
+	for (size_t i = 0; i < probe->rule_cnt; i++)
+		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
+			const struct act_def *act = &probe->rules[i].acts[k];
+
+			if (act->kind == ACT_COUNT || (only_remember && act->kind != ACT_REMEMBER))
+				continue;
+			if (p->slot_is_live[act->slot - slots])
+				return true;
+		}
+	return false;
+}
+
+/* find_useful - a row is of use if it counts something enabled, or keeps a slot that such a row reads, directly or
+ * through other slots */
+static void find_useful(struct planner *p)
+{
+	const struct server_def *server = p->target->server;
+	bool changed = true;
+
+	memset(p->slot_is_live, 0, server->slot_cnt * sizeof(bool));
+	while (changed) {
+		changed = false;
+		for (size_t i = 0; i < server->probe_cnt; i++) {
+			const struct probe_def *probe = &server->probes[i];
+
+			if (!row_counts(p, probe) && !row_touches_live(p, probe, true))
+				continue;
+			for (size_t k = 0; k < probe->value_cnt; k++) {
+				const struct value_def *value = &probe->values[k];
+				bool *live;
+
+				if (value->kind != VALUE_RECALL)
+					continue;
+				live = &p->slot_is_live[value->slot - server->slots];
+				changed = changed || !*live;
+				*live = true;
+			}
+		}
+	}
+	for (size_t i = 0; i < server->probe_cnt; i++)
+		p->row_is_useful[i] =
+			row_counts(p, &server->probes[i]) || row_touches_live(p, &server->probes[i], false);
+}
+
+/* ---- reasons why not */
+
+static void add_miss(struct planner *p, const struct event_def *event, enum plan_why why, const char *file,
+		     const char *reason)
+{
+	struct plan *plan = p->plan;
+	const struct server_def *server = p->target->server;
+
+	for (size_t i = 0; i < plan->miss_cnt; i++) {
+		const struct plan_miss *old = &plan->misses[i];
+
+		if (old->event == event && old->server == server && !strcmp(old->file, file) &&
+		    !strcmp(old->reason, reason))
+			return;
+	}
+	plan->misses = arena_grow(plan->mem, plan->misses, plan->miss_cnt, &p->miss_cap, sizeof(*plan->misses));
+	plan->misses[plan->miss_cnt++] = (struct plan_miss){
+		.event = event,
+		.server = server,
+		.why = why,
+		.file = arena_strdup(plan->mem, file),
+		.reason = arena_strdup(plan->mem, reason),
+	};
+}
+
+static void add_row_misses(struct planner *p, const struct probe_def *probe, enum plan_why why, const char *file,
+			   const char *reason)
+{
+	for (size_t i = 0; i < probe->rule_cnt; i++)
+		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
+			const struct act_def *act = &probe->rules[i].acts[k];
+
+			if (act->kind == ACT_COUNT && !config_event_disabled(p->config, act->event->name))
+				add_miss(p, act->event, why, file, reason);
+		}
+}
+
+/* ---- places */
+
+static struct draft *draft_of(struct planner *p, const struct target_file *file)
+{
+	struct plan *plan = p->plan;
+	const struct server_def *server = p->target->server;
+	struct draft *draft;
+
+	for (size_t i = 0; i < plan->file_cnt; i++) {
+		const struct plan_file *old = &plan->files[i];
+
+		if (old->server == server && old->file->dev == file->dev && old->file->ino == file->ino)
+			return &p->drafts[i];
+	}
+	p->drafts = arena_grow(plan->mem, p->drafts, plan->file_cnt, &p->draft_cap, sizeof(*p->drafts));
+	draft = &p->drafts[plan->file_cnt];
+	plan->files = arena_grow(plan->mem, plan->files, plan->file_cnt, &plan->file_cap, sizeof(*plan->files));
+	plan->files[plan->file_cnt++] = (struct plan_file){.server = server, .file = file, .build_id = ""};
+	draft->source = (struct source){.file = file};
+	draft->done = arena_array(plan->mem, server->probe_cnt, sizeof(bool));
+	draft->found = arena_array(plan->mem, server->probe_cnt, sizeof(bool));
+	return draft;
+}
+
+static struct plan_file *draft_file(const struct planner *p, const struct draft *draft)
+{
+	return &p->plan->files[draft - p->drafts];
+}
+
+static uint16_t add_spec(struct planner *p, struct draft *draft, const struct plan_spec *spec)
+{
+	struct plan_file *file = draft_file(p, draft);
+
+	file->specs = arena_grow(p->plan->mem, file->specs, file->spec_cnt, &draft->spec_cap, sizeof(*spec));
+	file->specs[file->spec_cnt] = *spec;
+	return (uint16_t)file->spec_cnt++;
+}
+
+/* chain_append - put a spec at the end of the chain that begins at `first` */
+static int chain_append(struct plan_file *file, uint16_t first, uint16_t spec)
+{
+	int len = 1;
+
+	while (file->specs[first].spec.next != PROBE_NONE) {
+		first = file->specs[first].spec.next;
+		len++;
+	}
+	if (len >= PROBE_CHAIN)
+		return -E2BIG;
+	file->specs[first].spec.next = spec;
+	return 0;
+}
+
+static struct plan_point *find_point(struct plan_file *file, const struct spot *spot)
+{
+	for (size_t i = 0; i < file->point_cnt; i++)
+		if (file->points[i].site.offset == spot->site.offset && file->points[i].is_return == spot->is_return)
+			return &file->points[i];
+	return NULL;
+}
+
+static struct plan_point *add_point(struct planner *p, struct draft *draft, const struct spot *spot, uint16_t spec)
+{
+	struct plan_file *file = draft_file(p, draft);
+
+	file->points =
+		arena_grow(p->plan->mem, file->points, file->point_cnt, &draft->point_cap, sizeof(*file->points));
+	file->points[file->point_cnt] =
+		(struct plan_point){.site = spot->site, .is_return = spot->is_return, .spec = spec};
+	return &file->points[file->point_cnt++];
+}
+
+static void add_case(struct planner *p, struct plan_spec *head, uint64_t value, uint16_t spec)
+{
+	struct plan_case *grown = arena_array(p->plan->mem, head->case_cnt + 1, sizeof(*grown));
+
+	if (head->case_cnt)
+		memcpy(grown, head->cases, head->case_cnt * sizeof(*grown));
+	grown[head->case_cnt] = (struct plan_case){value, spec};
+	head->cases = grown;
+	head->case_cnt++;
+}
+
+/* place_case - make the row a case of the switch at this point; the switch comes first in a point's chain */
+static int place_case(struct planner *p, struct draft *draft, struct lowering *low, const struct probe_def *probe,
+		      const struct spots *spots, const struct spot *spot, struct plan_point **point)
+{
+	struct plan_file *file = draft_file(p, draft);
+	uint64_t value = text_hash(probe->select_text);
+	struct plan_spec spec;
+	uint16_t head, index;
+	int ret;
+
+	if (!*point || !file->specs[(*point)->spec].spec.is_switch) {
+		ret = lower_switch(&spec, low, probe, spot);
+		if (ret)
+			return ret;
+		head = add_spec(p, draft, &spec);
+		if (*point) {
+			file->specs[head].spec.next = (*point)->spec;
+			(*point)->spec = head;
+		} else {
+			*point = add_point(p, draft, spot, head);
+		}
+	}
+	head = (*point)->spec;
+	ret = lower(&spec, low, probe, spots, spot, &file->specs[head]);
+	if (ret)
+		return ret;
+	index = add_spec(p, draft, &spec);
+	for (size_t i = 0; i < file->specs[head].case_cnt; i++)
+		if (file->specs[head].cases[i].value == value)
+			return chain_append(file, file->specs[head].cases[i].spec, index);
+	add_case(p, &file->specs[head], value, index);
+	return 0;
+}
+
+static int place_plain(struct planner *p, struct draft *draft, struct lowering *low, const struct probe_def *probe,
+		       const struct spots *spots, const struct spot *spot, struct plan_point **point)
+{
+	struct plan_spec spec;
+	uint16_t index;
+	int ret = lower(&spec, low, probe, spots, spot, NULL);
+
+	if (ret)
+		return ret;
+	index = add_spec(p, draft, &spec);
+	if (*point)
+		return chain_append(draft_file(p, draft), (*point)->spec, index);
+	*point = add_point(p, draft, spot, index);
+	return 0;
+}
+
+static void add_point_events(struct planner *p, struct plan_point *point, const struct probe_def *probe)
+{
+	for (size_t i = 0; i < probe->rule_cnt; i++)
+		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
+			const struct event_def *event = probe->rules[i].acts[k].event;
+			size_t n = 0;
+
+			if (probe->rules[i].acts[k].kind != ACT_COUNT ||
+			    config_event_disabled(p->config, event->name))
+				continue;
+			while (n < point->event_cnt && point->events[n] != event)
+				n++;
+			if (n < point->event_cnt)
+				continue;
+			point->events = arena_grow(p->plan->mem, point->events, n, &point->event_cap, sizeof(event));
+			point->events[point->event_cnt++] = event;
+		}
+}
+
+/* place_row - find the row in one file and put it into the plan. 0 or -errno with a sentence in err; *placed tells
+ * whether it is there, at all its places or (with an error) at some of them */
+static int place_row(struct planner *p, struct draft *draft, const struct probe_def *probe, bool *placed,
+		     char err[static 256])
+{
+	struct lowering low = {
+		.plan = p->plan,
+		.config = p->config,
+		.server = p->target->server,
+		.slot_is_live = p->slot_is_live,
+		.server_index = p->server_index,
+		.source = &draft->source,
+		.err = err,
+	};
+	struct spots spots;
+	int ret = resolve(&spots, probe, &draft->source, p->plan->mem, err);
+
+	for (size_t i = 0; i < spots.count && !ret; i++) {
+		struct plan_point *point = find_point(draft_file(p, draft), &spots.items[i]);
+
+		if (probe->select >= 0)
+			ret = place_case(p, draft, &low, probe, &spots, &spots.items[i], &point);
+		else
+			ret = place_plain(p, draft, &low, probe, &spots, &spots.items[i], &point);
+		if (ret == -E2BIG && !err[0])
+			snprintf(err, 256, "too many rows at one place");
+		if (!ret) {
+			add_point_events(p, point, probe);
+			*placed = true;
+		}
+	}
+	return ret;
+}
+
+/* plan_row - the row in all files of its object */
+static void plan_row(struct planner *p, const struct probe_def *probe)
+{
+	const char *missing = "no running process has it, nor is it on disk";
+	enum row_state *state = &p->rows[probe->index];
+	bool has_file = false;
+
+	if (probe->instead_of) {
+		enum row_state *first = &p->rows[probe->instead_of->index];
+
+		if (*first == ROW_UNSEEN)
+			plan_row(p, probe->instead_of);
+		if (*first == ROW_FOUND) {
+			*state = ROW_FOUND; /* the event is counted, whatever comes after in the row of alternatives */
+			return;
+		}
+	}
+	*state = ROW_NOT_FOUND;
+	if (!p->row_is_useful[probe->index])
+		return;
+	for (size_t i = 0; i < p->target->file_cnt; i++) {
+		const struct target_file *file = &p->target->files[i];
+		char err[256] = "";
+		struct draft *draft;
+		int ret = 0;
+
+		if (file->object != probe->object)
+			continue;
+		has_file = true;
+		draft = draft_of(p, file);
+		if (!draft->done[probe->index]) {
+			draft->done[probe->index] = true;
+			ret = place_row(p, draft, probe, &draft->found[probe->index], err);
+		}
+		if (draft->found[probe->index])
+			*state = ROW_FOUND;
+		if (ret && ret != -ENOENT)
+			add_row_misses(p, probe, WHY_UNRESOLVED, file->path, err);
+	}
+	if (!has_file)
+		add_row_misses(p, probe, WHY_NO_FILE, probe->object->file, missing);
+}
+
+static void plan_target(struct planner *p, const struct target *target)
+{
+	const struct server_def *server = target->server;
+	struct arena *mem = p->plan->mem;
+
+	p->target = target;
+	p->server_index = 0;
+	while (p->catalog->servers[p->server_index] != server)
+		p->server_index++;
+	p->slot_is_live = arena_array(mem, server->slot_cnt, sizeof(bool));
+	p->row_is_useful = arena_array(mem, server->probe_cnt, sizeof(bool));
+	p->rows = arena_array(mem, server->probe_cnt, sizeof(*p->rows));
+	find_useful(p);
+	for (size_t i = 0; i < server->probe_cnt; i++)
+		if (p->rows[i] == ROW_UNSEEN)
+			plan_row(p, &server->probes[i]);
+	for (size_t i = 0; i < server->event_cnt; i++)
+		if (config_event_disabled(p->config, server->events[i]->name))
+			add_miss(p, server->events[i], WHY_DISABLED, "", "disabled in the configuration");
+}
+
+/* ---- the finished plan */
+
+static bool is_counted(const struct plan *plan, const struct plan_miss *miss)
+{
+	for (size_t i = 0; i < plan->file_cnt; i++)
+		for (size_t k = 0; k < plan->files[i].point_cnt; k++)
+			for (size_t n = 0; n < plan->files[i].points[k].event_cnt; n++)
+				if (plan->files[i].server == miss->server &&
+				    plan->files[i].points[k].events[n] == miss->event)
+					return true;
+	return false;
+}
+
+static int compare_points(const void *a, const void *b)
+{
+	const struct plan_point *x = a, *y = b;
+
+	if (x->is_return != y->is_return)
+		return x->is_return ? 1 : -1;
+	return x->site.offset < y->site.offset ? -1 : x->site.offset > y->site.offset;
+}
+
+static int compare_events(const void *a, const void *b)
+{
+	const struct event_def *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static int compare_misses(const void *a, const void *b)
+{
+	const struct plan_miss *x = a, *y = b;
+	int order = strcmp(x->server->name, y->server->name);
+
+	if (!order)
+		order = strcmp(x->event->name, y->event->name);
+	return order ? order : strcmp(x->file, y->file);
+}
+
+static void sort_array(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+	if (count)
+		qsort(items, count, size, compare);
+}
+
+static void finish(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->file_cnt; i++) {
+		struct plan_file *file = &plan->files[i];
+
+		for (size_t k = 0; k < file->point_cnt; k++)
+			sort_array(file->points[k].events, file->points[k].event_cnt, sizeof(struct event_def *),
+				   compare_events);
+		sort_array(file->points, file->point_cnt, sizeof(*file->points), compare_points);
+	}
+	for (size_t i = 0; i < plan->miss_cnt; i++)
+		plan->misses[i].is_partial =
+			plan->misses[i].why != WHY_DISABLED && is_counted(plan, &plan->misses[i]);
+	sort_array(plan->misses, plan->miss_cnt, sizeof(*plan->misses), compare_misses);
+}
+
+int plan_build(struct plan **out, const struct config *config, const struct catalog *catalog,
+	       const struct target_scan *scan, char err[static 256])
+{
+	struct arena *mem = arena_new();
+	struct plan *plan = arena_alloc(mem, sizeof(*plan));
+	struct planner p = {.plan = plan, .config = config, .catalog = catalog};
+
+	plan->mem = mem;
+	for (size_t i = 0; i < scan->target_cnt; i++)
+		plan_target(&p, &scan->targets[i]);
+	for (size_t i = 0; i < plan->file_cnt; i++) {
+		if (p.drafts[i].source.elf)
+			plan->files[i].build_id = arena_strdup(mem, elf_build_id(p.drafts[i].source.elf));
+		source_close(&p.drafts[i].source);
+	}
+	if (plan->series_cnt > PROBE_SERIES - PROBE_OWN_SERIES) {
+		snprintf(err, 256, "the catalog asks for %zu series, more than %d", plan->series_cnt,
+			 PROBE_SERIES - PROBE_OWN_SERIES);
+		plan_free(&plan);
+		return -E2BIG;
+	}
+	finish(plan);
+	*out = plan;
+	return 0;
+}
+
+void plan_free(struct plan **plan)
+{
+	struct arena *mem;
+
+	if (!*plan)
+		return;
+	mem = (*plan)->mem; /* which the plan itself lives in */
+	*plan = NULL;
+	arena_free(&mem);
+}
