@@ -25,8 +25,8 @@
 #define PROBE_RULE_CONDS 4
 #define PROBE_RULE_ACTS 3
 #define PROBE_STRING 64	     /* bytes of a string that are read and hashed, its NUL included */
-#define PROBE_NEEDLE 24	     /* longest text of PROBE_OP_CONTAINS */
-#define PROBE_HAYSTACK 256   /* bytes that PROBE_OP_CONTAINS searches */
+#define PROBE_NEEDLE 32	     /* longest text of PROBE_OP_CONTAINS */
+#define PROBE_HAYSTACK 384   /* bytes that PROBE_OP_CONTAINS searches */
 #define PROBE_FIELD_LEVELS 8 /* parents that PROBE_OP_FIELD climbs at most */
 #define PROBE_FIELD_COUNT 24 /* fields of one level that it looks at */
 #define PROBE_CHAIN 4	     /* specs at one attach point */

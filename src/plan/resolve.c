@@ -80,13 +80,20 @@ int resolve_number(int64_t *out, const struct number_def *number, struct source 
 	return 0;
 }
 
-/* uses_stack - does the probe read arguments that are passed on the stack? */
-static bool uses_stack(const struct probe_def *probe)
+/* needs - which arguments the probe reads */
+static struct insn_needs needs(const struct probe_def *probe)
 {
-	for (size_t i = 0; i < probe->value_cnt; i++)
-		if (probe->values[i].kind == VALUE_ARG && probe->values[i].arg >= 6)
-			return true;
-	return false;
+	struct insn_needs needs = {0};
+
+	for (size_t i = 0; i < probe->value_cnt; i++) {
+		const struct value_def *value = &probe->values[i];
+
+		if (value->kind == VALUE_ARG && value->arg < 6)
+			needs.args |= 1u << value->arg;
+		else if (value->kind == VALUE_ARG)
+			needs.stack = true;
+	}
+	return needs;
 }
 
 static int resolve_symbol(struct spots *out, const struct probe_def *probe, struct source *source, struct arena *mem,
@@ -102,7 +109,7 @@ static int resolve_symbol(struct spots *out, const struct probe_def *probe, stru
 			continue;
 		out->items = arena_alloc(mem, sizeof(*out->items));
 		out->items[0].is_return = probe->when == WHEN_RETURN;
-		ret = insn_entry_site(elf, symbol.addr, out->items[0].is_return, uses_stack(probe),
+		ret = insn_entry_site(elf, symbol.addr, out->items[0].is_return, needs(probe),
 				      &out->items[0].site, err);
 		if (!ret)
 			out->count = 1;

@@ -21,12 +21,9 @@ static void add_events(struct probe_set *set, struct snapshot *snap)
 {
 	for (size_t i = 0; i < set->series_cnt; i++) {
 		const struct series_entry *entry = &set->series[i];
-		struct family *family;
+		struct family *family = snapshot_family(snap, SCOPE_EVENT, METRIC_COUNTER, entry->event->name,
+							entry->event->unit, entry->event->help);
 
-		if (!entry->in_use)
-			continue;
-		family = snapshot_family(snap, SCOPE_EVENT, METRIC_COUNTER, entry->event->name, entry->event->unit,
-					 entry->event->help);
 		snapshot_sample(snap, family, entry->labels, entry->label_cnt)->counter =
 			counter_read(set, PROBE_OWN_SERIES + (unsigned)i);
 	}
@@ -36,7 +33,7 @@ static void add_events(struct probe_set *set, struct snapshot *snap)
  * content are added up), 0 where one is missing */
 static void add_attached(struct probe_set *set, struct snapshot *snap)
 {
-	struct family *family = snapshot_family(snap, SCOPE_SELF, METRIC_GAUGE, "mailgauge.probe.attached", "1",
+	struct family *family = snapshot_family(snap, SCOPE_SELF, METRIC_GAUGE, "mailgauge.probe.attached", "{probe}",
 						"Breakpoints in place for an event, by server and site.");
 
 	for (size_t i = 0; i < set->file_cnt; i++) {

@@ -228,25 +228,30 @@ static void verify(struct file_entry *file, const struct target_file *target)
 	}
 }
 
-static void drop_file(struct probe_set *set, struct file_entry *file)
+static void drop_files(struct probe_set *set, struct file_entry **files, size_t count)
 {
-	link_detach(file);
-	tables_release(set, file);
-	file_free(file);
+	link_detach(files, count);
+	for (size_t i = 0; i < count; i++) {
+		tables_release(set, files[i]);
+		file_free(files[i]);
+	}
 }
 
 /* drop_unwanted - detach what the plan no longer has */
 static void drop_unwanted(struct probe_set *set)
 {
-	size_t kept = 0;
+	struct file_entry **unwanted = xrealloc_array(NULL, set->file_cnt, sizeof(struct file_entry *));
+	size_t kept = 0, dropped = 0;
 
 	for (size_t i = 0; i < set->file_cnt; i++) {
 		if (set->files[i]->is_wanted)
 			set->files[kept++] = set->files[i];
 		else
-			drop_file(set, set->files[i]);
+			unwanted[dropped++] = set->files[i];
 	}
 	set->file_cnt = kept;
+	drop_files(set, unwanted, dropped);
+	free(unwanted);
 }
 
 /* prepare_file - keep the entry that is as the plan wants it, or write a new one's tables */
@@ -280,15 +285,13 @@ static int apply(struct probe_set *set, const struct plan *plan, char err[static
 	memset(fresh, 0, plan->file_cnt * sizeof(struct file_entry *));
 	for (size_t i = 0; i < set->file_cnt; i++)
 		set->files[i]->is_wanted = false;
-	for (size_t i = 0; i < set->series_cnt; i++)
-		set->series[i].in_use = false;
 	for (size_t i = 0; i < plan->file_cnt && !ret; i++)
 		if (plan->files[i].point_cnt)
 			ret = prepare_file(set, plan, &plan->files[i], &fresh[i], err);
 	if (ret) {
 		for (size_t i = 0; i < plan->file_cnt; i++)
 			if (fresh[i])
-				drop_file(set, fresh[i]);
+				drop_files(set, &fresh[i], 1);
 		free(fresh);
 		return ret;
 	}
@@ -336,8 +339,7 @@ void probe_set_close(struct probe_set **out)
 	if (!set)
 		return;
 	*out = NULL;
-	for (size_t i = 0; i < set->file_cnt; i++)
-		drop_file(set, set->files[i]);
+	drop_files(set, set->files, set->file_cnt);
 	free(set->files);
 	if (set->counters)
 		munmap((void *)(uintptr_t)set->counters, set->counters_size);

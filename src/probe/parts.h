@@ -11,13 +11,12 @@ struct bpf_link;
 struct bpf_program;
 struct probe_bpf;
 
-/* A series in the map. It outlives the plan that asked for it. */
+/* A series in the map. It outlives the plan that asked for it: what was counted does not vanish with the server. */
 struct series_entry {
 	const char *key;
 	const struct event_def *event; /* the catalog outlives the set */
 	struct label *labels;	       /* sorted by name, "server" among them */
 	size_t label_cnt;
-	bool in_use; /* the current plan counts it */
 };
 
 /* A place with a breakpoint, or where there should be one. */
@@ -94,7 +93,8 @@ void tables_release(struct probe_set *set, struct file_entry *file);
 /* link.c: maps -> breakpoints */
 /* link_attach - attach all points of the file, which `fd` has open; what cannot be attached is marked and reported */
 void link_attach(struct probe_set *set, struct file_entry *file, int fd);
-void link_detach(struct file_entry *file);
+/* link_detach - detach all points of these files */
+void link_detach(struct file_entry *const *files, size_t file_cnt);
 
 
 #endif

@@ -112,7 +112,6 @@ static int translate_rule(struct probe_set *set, const struct plan *plan, struct
 		number = series_number(set, &plan->series[rule->acts[i].series]);
 		if (number < 0)
 			return number;
-		set->series[number].in_use = true;
 		rule->acts[i].series = (__u32)(PROBE_OWN_SERIES + number);
 	}
 	return 0;
