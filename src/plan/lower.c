@@ -19,7 +19,7 @@ struct builder {
 	const struct spot *spot;
 	struct plan_spec *out;
 	size_t rule_cap;
-	int numbers[64]; /* by value of the catalog row: the spec's value that holds it, or -1 */
+	int numbers[CATALOG_VALUES]; /* by value of the catalog row: the spec's value that holds it, or -1 */
 };
 
 uint64_t text_hash(const char *text)
@@ -98,7 +98,7 @@ static int add_layout(struct builder *b, const struct layout_def *def)
 
 static int slot_number(const struct builder *b, const struct slot_def *slot)
 {
-	return (int)(b->low->server_index * 64 + (unsigned)(slot - b->low->server->slots));
+	return (int)(b->low->server_index * CATALOG_SLOTS + (unsigned)(slot - b->low->server->slots));
 }
 
 static int lower_value(struct builder *b, int index);
@@ -375,8 +375,6 @@ int lower(struct plan_spec *out, const struct lowering *lowering, const struct p
 	size_t used;
 	int ret = 0;
 
-	if (probe->value_cnt > sizeof(b.numbers) / sizeof(b.numbers[0]))
-		return fail(&b, "needs more values than a probe can have");
 	builder_init(&b, head);
 	used = rules_in_use(&b);
 	for (size_t i = 0; i < used && !ret; i++) {

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalog.h - owns what is known about each mail server, as data: one TOML file per server, compiled into the
+ * binary; a directory given in the configuration adds to or overrides them.
+ * Pure: text in, immutable tables out. It knows no BPF, no /proc and has no global state.
+ * The language is described in docs/CATALOG.md; an unknown event, an unreachable or ambiguous rule is an error
+ * with file, line and column when the catalog loads. */
+#ifndef MAILGAUGE_CATALOG_H
+#define MAILGAUGE_CATALOG_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "catalog/events.h"
+
+struct arena;
+
+#define CATALOG_SLOTS  64 /* slots of one server at most */
+#define CATALOG_VALUES 64 /* values of one row; a spec computes only those that its rules need */
+
+/* line and col: place in the server's file, for messages */
+
+/* A file to probe: [object.NAME] file = "libx.so*" (a glob on the base name). */
+struct object_def {
+	const char *name, *file;
+	int line, col;
+};
+
+/* How to find one function, all ways that are known: [callee.NAME]. Tried in this order. */
+struct callee_def {
+	const char *name;
+	const char *import; /* name in .rela.plt, or NULL */
+	const char *symbol; /* name in .dynsym or .symtab, or NULL */
+	int vote_arg;       /* the local function that most calls with these texts in this argument go to */
+	const char **vote_texts;
+	size_t vote_text_cnt;
+	unsigned vote_min; /* at least so many of the texts must agree on the winner */
+	int line, col;
+};
+
+/* A number that differs per build: [constant.NAME]. Either the displacement of the first load through the
+ * first argument in `load` (checked against the one in `agree`), or the first of `cases` that applies. */
+struct constant_case {
+	const char *if_symbol; /* NULL: always */
+	int64_t value;
+};
+struct constant_def {
+	const char *name, *object;
+	const char *load, *agree; /* symbols, or NULL */
+	struct constant_case *cases;
+	size_t case_cnt;
+	int line, col;
+};
+
+/* A number in a value: itself, or a constant found in the file at plan time. */
+struct number_def {
+	int64_t value;
+	const struct constant_def *constant; /* NULL: value */
+};
+
+/* The layout of keyed lists: [layout.NAME], see struct probe_layout. */
+struct layout_def {
+	const char *name;
+	struct number_def parent, array, key, type, text, number, type_text, type_number;
+	int line, col;
+};
+
+/* A remembered value: [slot] NAME = "what for". */
+struct slot_def {
+	const char *name;
+	int line, col;
+};
+
+enum value_kind {
+	VALUE_ARG,       /* arg: arg0.. (register or stack, by position) */
+	VALUE_RET,       /* ret */
+	VALUE_READ,      /* [base + off] */
+	VALUE_TRUNC,     /* base:u32 */
+	VALUE_STR,       /* str base: compared with texts */
+	VALUE_COMM,      /* comm: compared with texts */
+	VALUE_PID,       /* pid */
+	VALUE_TID,       /* tid */
+	VALUE_MIX,       /* mix base other */
+	VALUE_RECALL,    /* recall slot base: 0 if nothing is stored */
+	VALUE_FIELD_STR, /* field layout base "key": compared with texts; never equal when absent */
+	VALUE_FIELD_NUM, /* number layout base "key": 0 when absent */
+	VALUE_FIELD_HAS  /* has layout base "key": 1 or 0 */
+};
+
+struct value_def {
+	const char *name; /* by let; made up ("[arg0 + 8]:u32") for values written in place */
+	enum value_kind kind;
+	int arg;
+	int base, other; /* earlier values of the same probe, by index; -1 none */
+	struct number_def off;
+	int size; /* bytes of READ and TRUNC: 1, 2, 4, 8 */
+	bool is_signed;
+	const char *key; /* of a field */
+	const struct layout_def *layout;
+	const struct slot_def *slot;
+};
+
+enum cond_op { COND_EQ, COND_NE, COND_LT, COND_GE, COND_PREFIX, COND_CONTAINS };
+
+struct cond_def {
+	int value; /* index into probe_def.values */
+	enum cond_op op;
+	int64_t number;   /* for numbers */
+	const char *text; /* for texts (VALUE_STR, VALUE_COMM, VALUE_FIELD_STR, VALUE_RECALL); NULL otherwise */
+};
+
+struct label_def {
+	const char *name, *value;
+};
+
+enum act_kind { ACT_COUNT, ACT_REMEMBER, ACT_FORGET };
+
+struct act_def {
+	enum act_kind kind;
+	const struct event_def *event;  /* COUNT */
+	const struct label_def *labels; /* COUNT; sorted by name */
+	size_t label_cnt;
+	const struct slot_def *slot; /* REMEMBER, FORGET */
+	int key;                     /* value index: the key */
+	int value;                   /* REMEMBER: value index, or -1: number */
+	int64_t number;
+};
+
+/* A rule without an action says: nothing of the following rules either. */
+struct rule_def {
+	struct cond_def *conds;
+	size_t cond_cnt;
+	struct act_def *acts;
+	size_t act_cnt;
+	int line, col;
+};
+
+enum where_kind { WHERE_SYMBOL, WHERE_CALL };
+enum when_kind { WHEN_ENTRY, WHEN_RETURN };
+
+/* The texts of a constant argument at a call: one that equals, or begins with, any of them. */
+struct text_match {
+	int arg; /* -1: no constant is asked for, every call of the callee is a site */
+	const char **texts;
+	bool *is_prefix;
+	size_t text_cnt;
+};
+
+struct probe_def {
+	const char *id;                     /* name of a [[probe]] that others refer to, or NULL */
+	const struct probe_def *instead_of; /* only where that one was not found; never in a circle */
+	const struct object_def *object;
+	enum where_kind where;
+	enum when_kind when;
+	const char **symbols; /* WHERE_SYMBOL: alternatives, newest server first */
+	size_t symbol_cnt;
+	const struct callee_def *callee;       /* WHERE_CALL */
+	struct text_match constant;            /* WHERE_CALL */
+	const char *if_symbol, *unless_symbol; /* of the same object: a mark of the version; or NULL */
+	const char **who;                      /* process names, cut as the kernel cuts them; none: all */
+	size_t who_cnt;
+	int select; /* value that tells rows at the same point apart, -1 none */
+	const char *select_text;
+	struct value_def *values; /* in order of computation */
+	size_t value_cnt;
+	struct rule_def *rules;
+	size_t rule_cnt;
+	int line, col;
+	size_t index; /* position in its server's file */
+};
+
+struct server_def {
+	const char *name; /* the label server */
+	const char *file; /* the catalog file, for messages */
+	const char **exe; /* globs on the path of the executable that an instance is rooted in */
+	size_t exe_cnt;
+	struct object_def *objects;
+	size_t object_cnt;
+	struct slot_def *slots;
+	size_t slot_cnt;
+	struct probe_def *probes;
+	size_t probe_cnt;
+	const struct event_def **events; /* all that its rules count; sorted by name */
+	size_t event_cnt;
+	int line, col; /* of its name */
+};
+
+struct catalog {
+	struct events events;
+	struct server_def **servers; /* sorted by name */
+	size_t server_cnt;
+	struct arena *mem; /* owns all of it */
+};
+
+/* catalog_load - the embedded files, and those of `dir` (NULL: none): DIR/events.toml adds events, DIR/NAME.toml
+ * replaces the embedded server NAME or adds one. 0, or -errno with "file:line:column: reason" in err. */
+int catalog_load(struct catalog **out, const char *dir, char err[static 512]);
+/* catalog_parse_server - one server's file; for tests and for catalog_load. All memory is taken from `mem`. */
+int catalog_parse_server(struct server_def **out, const struct events *events, const char *file, const char *text,
+			 size_t len, struct arena *mem, char err[static 512]);
+void catalog_free(struct catalog **catalog);
+const struct server_def *catalog_find(const struct catalog *catalog, const char *name);
+/* catalog_match_exe - the server whose instances are rooted in this executable, or NULL */
+const struct server_def *catalog_match_exe(const struct catalog *catalog, const char *exe_path);
+/* catalog_server_counts - has the server a rule that counts this event? */
+bool catalog_server_counts(const struct server_def *server, const struct event_def *event);
+
+#endif
