@@ -134,17 +134,6 @@ static uint64_t signature(const struct target_scan *scan)
 	return hash;
 }
 
-/* is_file_of - does the instance use this file of the plan? */
-static bool is_file_of(const struct target *target, const struct plan_file *file)
-{
-	if (file->server != target->server)
-		return false;
-	for (size_t i = 0; i < target->file_cnt; i++)
-		if (target->files[i].dev == file->file->dev && target->files[i].ino == file->file->ino)
-			return true;
-	return false;
-}
-
 static void describe(struct collector *c, const struct target_scan *scan, const struct plan *plan)
 {
 	pthread_mutex_lock(&c->lock);
@@ -154,14 +143,11 @@ static void describe(struct collector *c, const struct target_scan *scan, const 
 		c->states[i].instances = 0;
 	for (size_t i = 0; i < scan->target_cnt; i++) {
 		const struct target *target = &scan->targets[i];
-		size_t probes = 0;
+		size_t emulated, probes = plan_count_points(plan, target, &emulated);
 
 		for (size_t k = 0; k < c->catalog->server_cnt; k++)
 			if (c->states[k].server == target->server)
 				c->states[k].instances++;
-		for (size_t k = 0; k < plan->file_cnt; k++)
-			if (is_file_of(target, &plan->files[k]))
-				probes += plan->files[k].point_cnt;
 		buf_printf(&c->servers, "%s (pid %d, %s): %zu probes\n", target->server->name, (int)target->pid,
 			   target->exe, probes);
 	}

@@ -103,16 +103,8 @@ static bool check_load(void)
 
 static size_t check_target(const struct target *target, const struct plan *plan)
 {
-	size_t points = 0, emulated = 0;
+	size_t emulated, points = plan_count_points(plan, target, &emulated);
 
-	for (size_t i = 0; i < plan->file_cnt; i++) {
-		if (plan->files[i].server != target->server)
-			continue;
-		for (size_t k = 0; k < plan->files[i].point_cnt; k++) {
-			points++;
-			emulated += plan->files[i].points[k].site.cost == INSN_EMULATED;
-		}
-	}
 	say(points > 0, "%s (pid %d, %s): %zu probes can be attached, %zu of them at instructions that are cheap to probe.",
 	    target->server->name, (int)target->pid, target->exe, points, emulated);
 	return points;

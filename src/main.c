@@ -49,6 +49,8 @@ int main(int argc, char **argv)
 	if (!cli_parse(&cli, argc, argv, stdout, stderr, &code))
 		return code;
 	log_set(cli.log_level, cli.log_format);
+	if (cli.command == CLI_CHECK_CONFIG)
+		input.environment = NULL; /* the file is what is checked, not this shell */
 	input.file = cli.config_file;
 	input.flags = cli.settings;
 	input.flag_cnt = cli.setting_cnt;

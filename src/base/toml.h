@@ -16,9 +16,9 @@ enum toml_kind { TOML_TABLE, TOML_ARRAY, TOML_STRING, TOML_INTEGER, TOML_FLOAT, 
 
 struct toml_node {
 	enum toml_kind kind;
-	const char *key;	 /* in a table, else NULL */
+	const char *key; /* in a table, else NULL */
 	unsigned key_line, key_col;
-	unsigned line, col;	 /* of the value; columns count characters from 1 */
+	unsigned line, col;            /* of the value; columns count characters from 1 */
 	const struct toml_node *items; /* of a table in the order of the file, or of an array */
 	size_t count;
 	const char *string; /* never with a NUL inside: such text is an error */

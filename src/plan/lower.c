@@ -28,7 +28,7 @@ uint64_t text_hash(const char *text)
 	size_t len = strlen(text);
 
 	memcpy(words, text, len < PROBE_STRING ? len : PROBE_STRING);
-	return probe_hash(words);
+	return probe_hash_words(PROBE_HASH_START, words, PROBE_STRING / 8);
 }
 
 static int fail(const struct builder *b, const char *why)

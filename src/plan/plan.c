@@ -174,10 +174,13 @@ static struct draft *draft_of(struct planner *p, const struct target_file *file)
 	struct draft *draft;
 
 	for (size_t i = 0; i < plan->file_cnt; i++) {
-		const struct plan_file *old = &plan->files[i];
+		struct plan_file *old = &plan->files[i];
 
-		if (old->server == server && old->file->dev == file->dev && old->file->ino == file->ino)
-			return &p->drafts[i];
+		if (old->server != server || !target_same_file(old->file, file))
+			continue;
+		if (!old->file->mapped_by) /* the view of who has it in memory can show whether breakpoints are there */
+			old->file = file;
+		return &p->drafts[i];
 	}
 	p->drafts = arena_grow(plan->mem, p->drafts, plan->file_cnt, &p->draft_cap, sizeof(*p->drafts));
 	draft = &p->drafts[plan->file_cnt];
@@ -511,4 +514,31 @@ void plan_free(struct plan **plan)
 	mem = (*plan)->mem; /* which the plan itself lives in */
 	*plan = NULL;
 	arena_free(&mem);
+}
+
+static bool is_file_of(const struct target *target, const struct plan_file *file)
+{
+	if (file->server != target->server)
+		return false;
+	for (size_t i = 0; i < target->file_cnt; i++)
+		if (target_same_file(&target->files[i], file->file))
+			return true;
+	return false;
+}
+
+size_t plan_count_points(const struct plan *plan, const struct target *target, size_t *emulated)
+{
+	size_t points = 0;
+
+	*emulated = 0;
+	for (size_t i = 0; i < plan->file_cnt; i++) {
+		const struct plan_file *file = &plan->files[i];
+
+		if (!is_file_of(target, file))
+			continue;
+		points += file->point_cnt;
+		for (size_t k = 0; k < file->point_cnt; k++)
+			*emulated += file->points[k].site.cost == INSN_EMULATED;
+	}
+	return points;
 }

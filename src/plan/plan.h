@@ -23,7 +23,7 @@ struct plan_series {
 	const struct server_def *server;
 	const struct label_def *labels;
 	size_t label_cnt;
-	const char *key; /* "postfix auth.failed reason=...": the identity over plans */
+	const char *key; /* "SERVER auth.failed reason=...": the identity over plans */
 };
 
 /* A specification before it has a place in the map: numbers of rules, specs and series count within this plan
@@ -89,5 +89,8 @@ struct plan {
 int plan_build(struct plan **out, const struct config *config, const struct catalog *catalog,
 	       const struct target_scan *scan, char err[static 256]);
 void plan_free(struct plan **plan);
+
+/* plan_count_points - how many of the plan's points are in files of this instance; *emulated of them are cheap */
+size_t plan_count_points(const struct plan *plan, const struct target *target, size_t *emulated);
 
 #endif

@@ -38,11 +38,11 @@ static void add_attached(struct probe_set *set, struct snapshot *snap)
 
 	for (size_t i = 0; i < set->file_cnt; i++) {
 		const struct file_entry *file = set->files[i];
-		const char *base = strrchr(file->path, '/');
+		const char *base = strrchr(file->file.path, '/');
 
 		for (size_t k = 0; k < file->point_cnt; k++) {
 			const struct point_entry *point = &file->points[k];
-			const char *site = arena_printf(snap->mem, "%s+0x%llx%s", base ? base + 1 : file->path,
+			const char *site = arena_printf(snap->mem, "%s+0x%llx%s", base ? base + 1 : file->file.path,
 							(unsigned long long)point->offset,
 							point->is_return ? " return" : "");
 

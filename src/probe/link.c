@@ -71,7 +71,7 @@ bool probe_kernel_has_multi(void)
 
 static void report_failure(const struct file_entry *file, struct point_entry *point, int err)
 {
-	log_warn("%s: cannot attach to offset 0x%llx (%s): %s", file->path, (unsigned long long)point->offset,
+	log_warn("%s: cannot attach to offset 0x%llx (%s): %s", file->file.path, (unsigned long long)point->offset,
 		 point->event_cnt ? point->events[0] : "no event", strerror(-err));
 	point->is_attached = false;
 }

@@ -151,14 +151,13 @@ static struct file_entry *file_new(struct probe_set *set, const struct plan *pla
 	*file = (struct file_entry){
 		.mem = mem,
 		.server = arena_strdup(mem, from->server->name),
-		.path = arena_strdup(mem, from->file->path),
 		.build_id = arena_strdup(mem, from->build_id),
-		.dev = from->file->dev,
-		.ino = from->file->ino,
+		.file = *from->file,
 		.points = arena_array(mem, from->point_cnt, sizeof(*file->points)),
 		.point_cnt = from->point_cnt,
 		.is_wanted = true,
 	};
+	file->file.path = arena_strdup(mem, from->file->path);
 	for (size_t i = 0; i < from->point_cnt; i++) {
 		const struct plan_point *point = &from->points[i];
 
@@ -203,7 +202,7 @@ static struct file_entry *find_same(struct probe_set *set, const struct file_ent
 		struct file_entry *file = set->files[i];
 
 		/* Same inode, same content: a file rewritten in place has another build id or other points. */
-		if (!strcmp(file->server, like->server) && file->dev == like->dev && file->ino == like->ino &&
+		if (!strcmp(file->server, like->server) && target_same_file(&file->file, &like->file) &&
 		    !strcmp(file->build_id, like->build_id) && same_points(file, like) &&
 		    image_equal(&file->image, &like->image))
 			return file;
@@ -222,7 +221,7 @@ static void verify(struct file_entry *file, const struct target_file *target)
 
 		if (!point->is_attached || target_breakpoint_set("/proc", target->mapped_by, target, point->offset))
 			continue;
-		log_warn("%s: the kernel set no breakpoint at offset 0x%llx (%s)", file->path,
+		log_warn("%s: the kernel set no breakpoint at offset 0x%llx (%s)", file->file.path,
 			 (unsigned long long)point->offset, point->event_cnt ? point->events[0] : "no event");
 		point->is_attached = false;
 	}
@@ -280,6 +279,7 @@ static int prepare_file(struct probe_set *set, const struct plan *plan, const st
 static int apply(struct probe_set *set, const struct plan *plan, char err[static 256])
 {
 	struct file_entry **fresh = xrealloc_array(NULL, plan->file_cnt, sizeof(struct file_entry *));
+	const size_t series_cnt = set->series_cnt, needle_cnt = set->needle_cnt, layout_cnt = set->layout_cnt;
 	int ret = 0;
 
 	memset(fresh, 0, plan->file_cnt * sizeof(struct file_entry *));
@@ -292,6 +292,9 @@ static int apply(struct probe_set *set, const struct plan *plan, char err[static
 		for (size_t i = 0; i < plan->file_cnt; i++)
 			if (fresh[i])
 				drop_files(set, &fresh[i], 1);
+		set->series_cnt = series_cnt; /* nothing names the new ones */
+		set->needle_cnt = needle_cnt;
+		set->layout_cnt = layout_cnt;
 		free(fresh);
 		return ret;
 	}

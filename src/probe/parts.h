@@ -43,9 +43,8 @@ struct image {
 /* All that is attached to one file. */
 struct file_entry {
 	struct arena *mem; /* owns the entry and what it points to, the links excepted */
-	const char *server, *path, *build_id;
-	dev_t dev;
-	ino_t ino;
+	const char *server, *build_id;
+	struct target_file file; /* its identity and path; nothing is open */
 	struct image image;
 	uint32_t first_spec, first_rule; /* in the maps */
 	struct point_entry *points;

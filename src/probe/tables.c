@@ -240,14 +240,14 @@ int tables_write(struct probe_set *set, struct file_entry *file, char err[static
 			memset(set->spec_used + file->first_spec, false, file->image.spec_cnt);
 	}
 	if (ret) {
-		snprintf(err, 256, "%s: no room left for its probes", file->path);
+		snprintf(err, 256, "%s: no room left for its probes", file->file.path);
 		return ret;
 	}
 	ret = write_specs(set, file);
 	if (!ret)
 		ret = write_cases(set, file);
 	if (ret) {
-		snprintf(err, 256, "%s: writing to the BPF maps: %s", file->path, strerror(-ret));
+		snprintf(err, 256, "%s: writing to the BPF maps: %s", file->file.path, strerror(-ret));
 		tables_release(set, file);
 	}
 	return ret;

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* elf_image.h - owns the inside of struct elf_image, for elf.c (headers, bytes, functions) and elf_symbols.c
+ * (symbols, relocations, PLT stubs); private to these two. */
+#ifndef MAILGAUGE_ELF_IMAGE_H
+#define MAILGAUGE_ELF_IMAGE_H
+#include <elf.h>
+
+#include "target/elf.h"
+
+#define LOADS_MAX 64
+
+struct load {
+	uint64_t addr, size, offset; /* the part that is in the file */
+	uint32_t flags;
+};
+
+struct symbol_table {
+	const unsigned char *symbols; /* Elf64_Sym, perhaps not aligned */
+	size_t count;
+	const char *names;
+	size_t names_size;
+};
+
+struct import {
+	uint64_t slot, stub; /* stub 0: none */
+	const char *name;
+};
+
+struct ranges {
+	struct elf_range *items;
+	size_t count, cap;
+};
+
+struct elf_image {
+	unsigned char *data;
+	size_t size;
+	unsigned machine;
+	bool is_fixed;
+	struct load loads[LOADS_MAX];
+	size_t load_cnt;
+	struct symbol_table dynamic, full;
+	struct import *imports; /* by slot */
+	size_t import_cnt, import_cap;
+	struct ranges texts, plts, functions;
+	struct elf_range eh_frame; /* by its section header; size 0: none */
+	char build_id[2 * ELF_BUILD_ID_MAX + 1];
+};
+
+/* elf_file_bytes - the `size` bytes at a file offset, or NULL when they are not all there */
+const unsigned char *elf_file_bytes(const struct elf_image *elf, uint64_t offset, uint64_t size);
+/* elf_bytes_at - what stands at `addr`, with the number of bytes up to the segment's end in *size; or NULL */
+const unsigned char *elf_bytes_at(const struct elf_image *elf, uint64_t addr, uint64_t *size);
+/* elf_is_code - are these bytes all in the file and in one executable segment? */
+bool elf_is_code(const struct elf_image *elf, uint64_t addr, uint64_t size);
+
+/* elf_read_symtab - take over the symbols of a section of type SHT_SYMTAB */
+void elf_read_symtab(struct elf_image *elf, const Elf64_Shdr *symbols, const Elf64_Shdr *strings);
+/* elf_read_dynamic - symbols and imports by the dynamic section; needs the ranges of code */
+void elf_read_dynamic(struct elf_image *elf, const Elf64_Phdr *dynamic);
+
+#endif
