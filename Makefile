@@ -14,10 +14,10 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 
 BUILD     := build
 GEN       := $(BUILD)/gen
-PACKAGES  := libbpf libelf libcurl libmicrohttpd libprotobuf-c zlib
+PACKAGES  := libbpf libelf libmicrohttpd libprotobuf-c zlib
 WARNINGS  := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Werror
 CFLAGS    ?= -O2 -g
-CPPFLAGS_ := -Isrc -isystem $(GEN) -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+CPPFLAGS_ := -Isrc -isystem $(GEN) -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES) libcurl 2>/dev/null)
 CFLAGS_   := -std=gnu11 $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -fno-common
 CXXFLAGS_ := -std=c++17 $(WARNINGS) -fno-exceptions -fno-rtti -isystem /usr/include/toml++
 LDLIBS_   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lZydis -lpthread
@@ -95,7 +95,7 @@ $(eval $(call compile,obj,))
 $(eval $(call compile,asan,$(SAN)))
 
 $(BUILD)/mailgauge: $(call objects,obj,$(MAIN)) $(BUILD)/obj/libmailgauge.a
-	$(call say,LD,$@)$(CXX) $(CFLAGS) -o $@ $^ $(LDLIBS_)
+	$(call say,LD,$@)$(CXX) $(CFLAGS) -static-libstdc++ -static-libgcc -Wl,--gc-sections -o $@ $^ $(LDLIBS_)
 
 # ---- tests
 

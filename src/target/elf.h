@@ -16,9 +16,7 @@ struct elf_image;
 #define ELF_STRING_MAX   4096
 
 struct elf_symbol {
-	const char *name; /* without a version suffix */
 	uint64_t addr, size;
-	bool is_function;
 };
 
 struct elf_range {
@@ -39,7 +37,7 @@ bool elf_is_fixed(const struct elf_image *elf);
 /* elf_build_id - lower-case hexadecimal, "" when the file has none; owned by the image */
 const char *elf_build_id(const struct elf_image *elf);
 
-/* elf_symbol - a defined symbol of .dynsym, else of .symtab; 0 or -ENOENT.
+/* elf_symbol - a defined symbol of .dynsym, else of .symtab, with or without a version behind its name; 0 or -ENOENT.
  * An IFUNC or a symbol that is not all in code is -ENOENT as well: there is nothing to probe. */
 int elf_symbol(const struct elf_image *elf, const char *name, struct elf_symbol *out);
 /* elf_import_stub - address of the PLT stub (.plt, .plt.sec, .plt.got) that calls the imported function, also one

@@ -262,12 +262,7 @@ static bool find_symbol(const struct elf_image *elf, const struct symbol_table *
 			continue;
 		if (!elf_is_code(elf, sym.st_value, sym.st_size ? sym.st_size : 1))
 			continue;
-		*out = (struct elf_symbol){
-		    .name = name,
-		    .addr = sym.st_value,
-		    .size = sym.st_size,
-		    .is_function = ELF64_ST_TYPE(sym.st_info) == STT_FUNC,
-		};
+		*out = (struct elf_symbol){.addr = sym.st_value, .size = sym.st_size};
 		return true;
 	}
 	return false;

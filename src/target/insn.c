@@ -104,16 +104,16 @@ static bool is_branch(const struct x86_insn *insn)
 }
 
 /* is_optimised_nop - what Linux 6.18 rewrites to a call into a trampoline that a forked child does not have: each nop
- * of 5 bytes ("uprobes/x86: Accept more NOP forms"), and with insn_is_nop() of arch/x86/lib also a jump of 5 bytes
- * and a `lea 0(%rsp),%rsp` to the same effect */
+ * of 5 bytes ("uprobes/x86: Accept more NOP forms"), later also a jump and a `lea 0(%rsp),%rsp` of 5 bytes that do
+ * nothing ("x86/insn,uprobes,alternative: Unify insn_is_nop()") */
 static bool is_optimised_nop(const struct x86_insn *insn, const unsigned char *code)
 {
-	static const unsigned char jump[] = {0xe9, 0, 0, 0, 0};
+	static const unsigned char jump[] = {0xe9, 0, 0, 0, 0}, lea[] = {0x8d, 0x64, 0x24, 0};
 
-	if (insn->len != 5 || insn->map == X86_MAP_VECTOR)
+	if (insn->len != 5)
 		return false;
-	return insn->is_nop || insn->opcode == 0x8d || !memcmp(code, jump, sizeof(jump)) ||
-	       (insn->map == X86_MAP_0F && insn->opcode == 0x1f);
+	return insn->is_nop || (insn->map == X86_MAP_0F && insn->opcode == 0x1f) || !memcmp(code, jump, sizeof(jump)) ||
+	       !memcmp(code + 1, lea, sizeof(lea));
 }
 
 /* judge - the cost of a probe on this instruction, or -EOPNOTSUPP with the reason it cannot be had */
@@ -126,7 +126,7 @@ static int judge(const struct x86_insn *insn, const unsigned char *code, enum in
 		*reason = "it has a prefix that the kernel does not probe";
 	else if (insn->has_66 && is_branch(insn))
 		*reason = "a branch with a 16-bit prefix";
-	/* The kernel takes any 0x90 for a nop, `xchg %r8,%rax` (41 90) too, and until 6.16 refused 66 90. */
+	/* Older kernels take any 0x90 for a nop, `xchg %eax,%r8d` (41 90) too, and refuse 66 90. */
 	else if (insn->map == X86_MAP_ONE_BYTE && insn->opcode == 0x90 && insn->len > 1)
 		*reason = "a form of nop that kernels treat differently";
 	else if (is_refused_opcode(insn))
@@ -135,7 +135,7 @@ static int judge(const struct x86_insn *insn, const unsigned char *code, enum in
 		*reason = NULL;
 	if (*reason)
 		return -EOPNOTSUPP;
-	/* Other nops are emulated only since 6.16: counted as stepped. Pushes: push_setup_xol_ops */
+	/* Other nops are emulated by newer kernels only: counted as stepped. Pushes: push_setup_xol_ops */
 	if (is_branch(insn) || (insn->map == X86_MAP_ONE_BYTE && insn->opcode == 0x90))
 		*cost = INSN_EMULATED;
 	if (insn->map == X86_MAP_ONE_BYTE && insn->opcode >= 0x50 && insn->opcode <= 0x57 &&

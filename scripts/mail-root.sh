@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# mail-root.sh SUITE - make sure that a Debian root with real mail servers exists, and print its path.
+#
+# The root is made once per suite under $MAILGAUGE_CACHE (default /var/cache/mailgauge), outside of the
+# source tree, and never written to afterwards: whoever runs servers in it puts an overlay on top.
+# A half-made root never carries the final name, so an interrupted run is repeated from the start.
+set -eu
+
+suite=${1:?usage: mail-root.sh bookworm|trixie}
+cache=${MAILGAUGE_CACHE:-/var/cache/mailgauge}
+packages="postfix libsasl2-modules sasl2-bin dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd \
+dovecot-submissiond dovecot-managesieved dovecot-sieve python3-minimal iproute2"
+# 2.53 of Debian 13 has the OTLP receiver that the exporter tests talk to; Debian 12's 2.42 has not.
+[ "$suite" != trixie ] || packages="$packages prometheus"
+
+# The stamp is the list of packages: a changed list makes a new root.
+stamp=$(printf '%s %s' "$suite" "$packages" | cksum | cut -d' ' -f1)
+root=$cache/$suite-$stamp
+mkdir -p "$cache"
+exec 9>"$cache/$suite.lock"
+flock 9
+
+# in_root ROOT COMMAND... - with /proc, which the maintainer scripts of newer packages need
+in_root() {
+	DEBIAN_FRONTEND=noninteractive unshare --mount sh -c '
+		root=$1
+		shift
+		mount -t proc proc "$root/proc" && exec chroot "$root" "$@"' in_root "$@"
+}
+
+if [ ! -d "$root" ]; then
+	work=$root.part
+	rm -rf "$work"
+	echo "mail-root: making $root (some minutes, once)" >&2
+	debootstrap --variant=minbase "$suite" "$work" >"$cache/$suite.log" 2>&1 || {
+		tail -n 20 "$cache/$suite.log" >&2
+		echo "mail-root: debootstrap failed, see $cache/$suite.log" >&2
+		exit 1
+	}
+	# No package may start its server here, and none may ask questions.
+	printf '#!/bin/sh\nexit 101\n' >"$work/usr/sbin/policy-rc.d"
+	chmod 755 "$work/usr/sbin/policy-rc.d"
+	printf 'postfix postfix/main_mailer_type select No configuration\n' |
+		chroot "$work" debconf-set-selections
+	# shellcheck disable=SC2086 # a list of packages is meant
+	in_root "$work" apt-get install -y -q --no-install-recommends $packages >>"$cache/$suite.log" 2>&1 || {
+		tail -n 20 "$cache/$suite.log" >&2
+		echo "mail-root: apt-get failed, see $cache/$suite.log" >&2
+		exit 1
+	}
+	chroot "$work" apt-get clean
+	mv "$work" "$root"
+fi
+echo "$root"
