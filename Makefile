@@ -14,7 +14,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 
 BUILD     := build
 GEN       := $(BUILD)/gen
-PACKAGES  := libbpf libelf libmicrohttpd libprotobuf-c zlib
+PACKAGES  := libbpf libmicrohttpd libprotobuf-c zlib
 WARNINGS  := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Werror
 CFLAGS    ?= -O2 -g
 CPPFLAGS_ := -Isrc -isystem $(GEN) -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES) libcurl 2>/dev/null)
@@ -39,7 +39,7 @@ GEN_OBJ    = $(patsubst src/export/%.proto,$(BUILD)/$(1)/%.pb-c.o,$(PROTOS)) $(B
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all bpf help clean deps run check unit bpf-tests servers exporters lint format analyze fuzz bench tests-deps
+.PHONY: all bpf help clean deps run check unit fuzz fuzz-short bpf-tests kernels servers exporters lint format bench
 
 all: $(BUILD)/mailgauge ## build the collector
 
@@ -74,8 +74,8 @@ $(GEN)/embedded.S: $(DATA) scripts/embed.sh
 # ---- objects: build/obj for the program, build/asan for unit tests
 
 define compile
-$(call objects,$(1),$(wildcard src/probe/*.c)): | $(GEN)/probe.skel.h
-$(call objects,$(1),$(wildcard src/export/*.c)): | $(PROTO_HEADERS)
+$(BUILD)/$(1)/probe/load.c.o: $(GEN)/probe.skel.h
+$(call objects,$(1),$(wildcard src/export/*.c)): $(PROTO_HEADERS)
 $(BUILD)/$(1)/%.c.o: src/%.c
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)$(CC) $(CPPFLAGS_) -DMAILGAUGE_VERSION='"$(VERSION)"' $(CFLAGS_) $(CFLAGS) $(2) -MMD -MP -c $$< -o $$@
@@ -97,16 +97,111 @@ $(eval $(call compile,asan,$(SAN)))
 $(BUILD)/mailgauge: $(call objects,obj,$(MAIN)) $(BUILD)/obj/libmailgauge.a
 	$(call say,LD,$@)$(CXX) $(CFLAGS) -static-libstdc++ -static-libgcc -Wl,--gc-sections -o $@ $^ $(LDLIBS_)
 
-# ---- tests
+# ---- run
 
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/asan/libmailgauge.a
+deps: ## install what is missing to build (Debian 12 and 13)
+	$(Q)scripts/deps.sh
+
+run: ## count this host's mail servers; where none runs, start throw-away ones (root)
+	$(Q)scripts/deps.sh run
+	$(Q)$(MAKE) all
+	$(Q)scripts/run.sh $(BUILD)/mailgauge
+
+# ---- tests: four kinds, each alone or all by `make check`
+
+check: ## all tests (root); installs what they need
+	$(Q)scripts/deps.sh check
+	$(Q)$(MAKE) all lint unit fuzz-short bpf-tests exporters servers
+
+SAMPLES := $(BUILD)/samples/.made
+$(SAMPLES): $(wildcard tests/unit/samples/*)
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) $(CPPFLAGS_) -Itests/unit -DGOLDEN_DIR='"$(CURDIR)/tests/golden"' $(CFLAGS_) -Wno-missing-prototypes -g -O1 $(SAN) \
-		-MMD -MP -MF $@.d -c $< -o $@.o
+	$(call say,SAMPLES,$(@D))tests/unit/samples/build.sh $(@D) && touch $@
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/asan/libmailgauge.a | $(SAMPLES)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS_) -Itests/unit -DGOLDEN_DIR='"$(CURDIR)/tests/golden"' \
+		-DSAMPLES_DIR='"$(abspath $(BUILD)/samples)"' $(CFLAGS_) -Wno-missing-prototypes -g -O1 $(SAN) \
+		-MMD -MP -MF $@.d -MT $@ -c $< -o $@.o
 	$(Q)$(CXX) $(SAN) -o $@ $@.o $(BUILD)/asan/libmailgauge.a $(LDLIBS_) -lcmocka
 
-unit: $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT)) ## unit tests (cmocka, no root, ASan + UBSan)
+unit: $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT)) ## unit tests (cmocka, no root, ASan and UBSan)
 	$(Q)for t in $^; do $$t || exit 1; done
+
+# Fuzzed code is built by clang with coverage and sanitizers, in a directory of its own.
+FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_ROOMS := $(filter-out src/probe/% src/export/%,$(SOURCES))
+$(BUILD)/fuzz/obj/%.c.o: src/%.c
+	@mkdir -p $(@D)
+	$(call say,FUZZCC,$@)$(CLANG) $(CPPFLAGS_) -std=gnu11 $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/fuzz/obj/%.cpp.o: src/%.cpp
+	@mkdir -p $(@D)
+	$(call say,FUZZCXX,$@)clang++ $(CPPFLAGS_) -std=c++17 -fno-exceptions -fno-rtti -isystem /usr/include/toml++ $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/fuzz/fuzz-%: tests/fuzz/fuzz-%.c $(patsubst src/%,$(BUILD)/fuzz/obj/%.o,$(FUZZ_ROOMS)) $(BUILD)/obj/embedded.o
+	@mkdir -p $(@D)
+	$(call say,FUZZLD,$@)clang++ $(CPPFLAGS_) -x c -std=gnu11 $(FUZZ_FLAGS) -c $< -o $@.o
+	$(Q)clang++ -g -fsanitize=fuzzer,address,undefined -o $@ $@.o $(filter %.o,$^) $(LDLIBS_)
+
+# T seconds each; seeds are the samples and golden files, finds are kept in build/fuzz/corpus-*.
+T ?= 300
+fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ)) $(SAMPLES) ## fuzz every parser of foreign files for T=300 s each
+	$(Q)for t in $(patsubst tests/fuzz/fuzz-%.c,%,$(FUZZ)); do \
+		mkdir -p $(BUILD)/fuzz/corpus-$$t && \
+		$(BUILD)/fuzz/fuzz-$$t -max_total_time=$(T) -timeout=20 -rss_limit_mb=4096 -max_len=65536 -verbosity=0 \
+			-artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$t $(BUILD)/samples tests/golden/catalog src/catalog || exit 1; \
+		echo "fuzz-$$t: $(T) s without a finding"; \
+	done
+fuzz-short:
+	$(Q)$(MAKE) fuzz T=8
+
+# BPF tests: toy programs, with and without CET, stripped
+BPF_TESTS := $(addprefix $(BUILD)/bpf/,test-values test-counting test-attach)
+TOYS      := $(addprefix $(BUILD)/bpf/,library.so library-cet.so refused.so static tree)
+$(BUILD)/bpf/library.so: TOYFLAGS := -fcf-protection=none
+$(BUILD)/bpf/library-cet.so: TOYFLAGS := -fcf-protection=full
+$(BUILD)/bpf/library.so $(BUILD)/bpf/library-cet.so: tests/bpf/toys/library.c tests/bpf/toys/library.h
+	@mkdir -p $(@D)
+	$(call say,TOY,$@)$(CC) -O2 $(TOYFLAGS) -shared -fPIC -Wl,-soname,$(@F) -o $@ $< && strip --strip-all $@
+$(BUILD)/bpf/refused.so: tests/bpf/toys/refused.S
+	@mkdir -p $(@D)
+	$(call say,TOY,$@)$(CC) -shared -Wl,-soname,$(@F) -o $@ $<
+$(BUILD)/bpf/static: tests/bpf/toys/static.c
+	@mkdir -p $(@D)
+	$(call say,TOY,$@)$(CC) -O2 -static-pie -fPIE -o $@ $< -lpthread && strip --strip-all $@
+$(BUILD)/bpf/tree: tests/bpf/toys/tree.c $(BUILD)/bpf/library.so
+	$(call say,TOY,$@)$(CC) -O2 -o $@ $^ -Wl,-rpath,'$$ORIGIN' && strip --strip-all $@
+$(BUILD)/bpf/%.o: tests/bpf/%.c tests/bpf/bed.h tests/bpf/toys/library.h
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS_) $(CFLAGS_) -Wno-missing-prototypes -g -O1 -MMD -MP -c $< -o $@
+$(BPF_TESTS): %: %.o $(BUILD)/bpf/bed.o $(BUILD)/obj/libmailgauge.a
+	$(call say,LD,$@)$(CXX) -o $@ $^ $(LDLIBS_) -lcmocka
+
+bpf-tests: $(TOYS) $(BPF_TESTS) ## BPF tests: toy programs of known call counts, by both ways of attaching (root)
+	$(Q)cd $(BUILD)/bpf && ./test-values library.so multi && ./test-values library-cet.so multi && \
+		./test-values library-cet.so perf && ./test-counting multi && TOY_DIVISOR=10 ./test-counting perf && \
+		./test-attach multi && ./test-attach perf
+
+kernels: $(TOYS) $(BPF_TESTS) ## a part of them on Linux 6.1 and 6.12, emulated by qemu (root)
+	$(Q)scripts/deps.sh kernels
+	$(Q)tests/bpf/old-kernel.sh get $(BUILD)/kernels
+	$(Q)tests/bpf/old-kernel.sh run $(BUILD)/kernels $(BUILD)/bpf
+
+$(BUILD)/exporters/fake-exporter: tests/exporters/fake-exporter.c $(BUILD)/obj/libmailgauge.a
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS_) $(CFLAGS_) $(CFLAGS) -c $< -o $@.o
+	$(Q)$(CXX) -o $@ $@.o $(BUILD)/obj/libmailgauge.a $(LDLIBS_)
+
+exporters: $(BUILD)/exporters/fake-exporter ## exporters against real receivers and independent decoders
+	$(Q)FAKE_EXPORTER=$(abspath $<) $$(scripts/venv.sh)/bin/python -m pytest -q -p no:cacheprovider tests/exporters
+
+servers: $(BUILD)/mailgauge ## real Postfix and Dovecot of Debian 12 and 13 with known numbers (root)
+	$(Q)MAILGAUGE=$(abspath $<) $$(scripts/venv.sh)/bin/python -m pytest -q -p no:cacheprovider tests/servers
+
+lint: ## format, layers, clang's analyser, scripts
+	$(Q)scripts/lint.sh
+
+format: ## clang-format all C files
+	$(Q)find bpf src tests -name '*.[ch]' | xargs clang-format -i
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'

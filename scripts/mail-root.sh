@@ -11,8 +11,9 @@ suite=${1:?usage: mail-root.sh bookworm|trixie}
 cache=${MAILGAUGE_CACHE:-/var/cache/mailgauge}
 packages="postfix libsasl2-modules sasl2-bin dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd \
 dovecot-submissiond dovecot-managesieved dovecot-sieve python3-minimal iproute2"
-# 2.53 of Debian 13 has the OTLP receiver that the exporter tests talk to; Debian 12's 2.42 has not.
-[ "$suite" != trixie ] || packages="$packages prometheus"
+# What the exporter tests talk to: Debian's Prometheus scrapes, but is built without the OTLP receiver, so pushes
+# go to VictoriaMetrics, which names metrics as Prometheus does.
+[ "$suite" != trixie ] || packages="$packages prometheus victoria-metrics"
 
 # The stamp is the list of packages: a changed list makes a new root.
 stamp=$(printf '%s %s' "$suite" "$packages" | cksum | cut -d' ' -f1)

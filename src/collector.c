@@ -12,6 +12,13 @@
 #include "base/buf.h"
 #include "base/log.h"
 
+#define LINGER_MS (10 * 60 * 1000)
+
+struct server_state {
+	const struct server_def *server;
+	unsigned instances;
+};
+
 struct collector {
 	const struct config *config;
 	const struct catalog *catalog;
@@ -23,10 +30,7 @@ struct collector {
 	pthread_mutex_t lock; /* of what follows: read by exporters, written by refresh */
 	struct buf servers;   /* a line for each server found */
 	size_t server_cnt;
-	struct server_state {
-		const struct server_def *server;
-		unsigned instances;
-	} *states; /* by position in the catalog */
+	struct server_state *states; /* by position in the catalog */
 	uint64_t refresh_failures;
 };
 
@@ -60,7 +64,7 @@ int collector_open(struct collector **out, const struct config *config, const st
 		   char err[static 256])
 {
 	struct collector *c = calloc(1, sizeof(*c));
-	struct probe_options options = {.method = METHOD_AUTO};
+	struct probe_options options = {.method = METHOD_AUTO, .linger_ms = LINGER_MS};
 	struct target_scan *scan;
 	int ret = 0;
 
@@ -189,8 +193,8 @@ static void say_changes(const struct collector *c, const struct plan *plan)
 	}
 }
 
-/* scan_servers - look at what runs. The one instance that was asked for may be gone, its pid even be another's: then nothing
- * does, and what was counted stays. */
+/* scan_servers - look at what runs. The one instance that was asked for may be gone, its pid even be another's: then
+ * nothing does, and what was counted stays. */
 static int scan_servers(struct collector *c, struct target_scan **out, char err[static 256])
 {
 	int ret = target_scan_proc(out, c->catalog, "/proc", c->only_pid, err);
@@ -218,6 +222,7 @@ static int refresh(struct collector *c, char err[static 256])
 
 	if (ret)
 		return ret;
+	probe_set_release(c->probes, false);
 	scan = found ? found : &none;
 	seen = signature(scan);
 	if (c->has_seen && seen == c->seen)
@@ -243,7 +248,8 @@ void collector_detach(struct collector *c)
 	const struct plan nothing = {0};
 	char err[256];
 
-	probe_set_apply(c->probes, &nothing, err);
+	if (!probe_set_apply(c->probes, &nothing, err))
+		probe_set_release(c->probes, true);
 }
 
 int collector_refresh(struct collector *c, char err[static 256])
@@ -269,8 +275,8 @@ int collector_snapshot(void *collector, struct snapshot **out)
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&c->lock);
-	family = snapshot_family(*out, SCOPE_SELF, METRIC_GAUGE, "mailgauge.server.instances",
-				 "{instance}", "Running instances of each mail server that the catalog knows.");
+	family = snapshot_family(*out, SCOPE_SELF, METRIC_GAUGE, "mailgauge.server.instances", "{instance}",
+				 "Running instances of each mail server that the catalog knows.");
 	for (size_t i = 0; i < c->catalog->server_cnt; i++) {
 		const struct label label = {"server", c->states[i].server->name};
 

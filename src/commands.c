@@ -37,8 +37,8 @@ static int print(struct buf *out)
 static void wait_for(uint64_t duration_ms)
 {
 	const struct timespec duration = {
-		.tv_sec = (time_t)(duration_ms / 1000),
-		.tv_nsec = (long)(duration_ms % 1000) * 1000000,
+	    .tv_sec = (time_t)(duration_ms / 1000),
+	    .tv_nsec = (long)(duration_ms % 1000) * 1000000,
 	};
 	sigset_t signals;
 
@@ -52,7 +52,7 @@ static void wait_for(uint64_t duration_ms)
 static int print_snapshot(const struct cli *cli, const struct config *config, struct collector *collector)
 {
 	const struct prom_options options = {
-		.prefix = config->prefix, .naming = config->naming, .version = MAILGAUGE_VERSION};
+	    .prefix = config->prefix, .naming = config->naming, .version = MAILGAUGE_VERSION};
 	struct snapshot *snap;
 	struct buf out;
 
@@ -110,8 +110,7 @@ int command_plan(const struct cli *cli, const struct config *config, const struc
 	char err[256];
 
 	buf_init(&out, OUTPUT_MAX);
-	if (target_scan_proc(&scan, catalog, "/proc", cli->pid, err) ||
-	    plan_build(&plan, config, catalog, scan, err)) {
+	if (target_scan_proc(&scan, catalog, "/proc", cli->pid, err) || plan_build(&plan, config, catalog, scan, err)) {
 		log_error("%s", err);
 		goto out;
 	}

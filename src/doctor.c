@@ -57,7 +57,8 @@ static void check_rights(void)
 	if (has_cap(caps, sys_admin) || (has_cap(caps, bpf) && has_cap(caps, perfmon)))
 		say(true, "The rights to load BPF programs are there.");
 	else
-		say(false, "The rights to load BPF programs are missing: run as root, or with CAP_BPF and CAP_PERFMON.");
+		say(false,
+		    "The rights to load BPF programs are missing: run as root, or with CAP_BPF and CAP_PERFMON.");
 	if (!has_cap(caps, sys_admin) && !has_cap(caps, sys_ptrace))
 		say(false, "Other users' processes cannot be looked at: run as root, or add CAP_SYS_PTRACE.");
 }
@@ -74,7 +75,8 @@ static void check_kernel(void)
 			say(false, "Linux %s is too old: sleepable uprobe programs need 6.0.", name.release);
 	}
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
-		say(false, "The kernel has no type information (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF.");
+		say(false,
+		    "The kernel has no type information (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF.");
 	else
 		say(true, "The kernel's type information (BTF) is there.");
 	if (probe_kernel_has_multi())
@@ -82,8 +84,9 @@ static void check_kernel(void)
 	else if (geteuid())
 		say(false, "Whether the kernel has uprobe_multi links cannot be told without root.");
 	else
-		say(true, "The kernel has no uprobe_multi links (Linux 6.6 brought them): perf events are used, and stopping "
-			  "takes about a tenth of a second per probe.");
+		say(true,
+		    "The kernel has no uprobe_multi links (Linux 6.6 brought them): perf events are used, and stopping "
+		    "takes about a tenth of a second per probe.");
 }
 
 static bool check_load(void)
@@ -105,7 +108,8 @@ static size_t check_target(const struct target *target, const struct plan *plan)
 {
 	size_t emulated, points = plan_count_points(plan, target, &emulated);
 
-	say(points > 0, "%s (pid %d, %s): %zu probes can be attached, %zu of them at instructions that are cheap to probe.",
+	say(points > 0,
+	    "%s (pid %d, %s): %zu probes can be attached, %zu of them at instructions that are cheap to probe.",
 	    target->server->name, (int)target->pid, target->exe, points, emulated);
 	return points;
 }

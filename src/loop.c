@@ -45,12 +45,12 @@ static void servers(void *ctx, struct buf *lines)
 static int start_exporters(struct daemon *d, const struct config *config)
 {
 	const struct http_options http = {
-		.config = config,
-		.version = MAILGAUGE_VERSION,
-		.take = take,
-		.ready = ready,
-		.servers = servers,
-		.ctx = d,
+	    .config = config,
+	    .version = MAILGAUGE_VERSION,
+	    .take = take,
+	    .ready = ready,
+	    .servers = servers,
+	    .ctx = d,
 	};
 	const struct push_options push = {.config = config, .version = MAILGAUGE_VERSION, .take = take, .ctx = d};
 	char err[256];
@@ -75,8 +75,8 @@ static int start_exporters(struct daemon *d, const struct config *config)
 static void watch(struct daemon *d, const struct config *config, const sigset_t *signals)
 {
 	const struct timespec interval = {
-		.tv_sec = (time_t)(config->rescan_interval_ms / 1000),
-		.tv_nsec = (long)(config->rescan_interval_ms % 1000) * 1000000,
+	    .tv_sec = (time_t)(config->rescan_interval_ms / 1000),
+	    .tv_nsec = (long)(config->rescan_interval_ms % 1000) * 1000000,
 	};
 	char err[256], said[256] = "";
 

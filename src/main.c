@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -35,6 +36,17 @@ static int run_command(const struct cli *cli, const struct config *config, const
 	return EXIT_FAILURE;
 }
 
+/* raise_file_limit - a scan holds a file open for each inode of each server, and older kernels want one per probe */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct config_input input = {.environment = environ};
@@ -49,6 +61,7 @@ int main(int argc, char **argv)
 	if (!cli_parse(&cli, argc, argv, stdout, stderr, &code))
 		return code;
 	log_set(cli.log_level, cli.log_format);
+	raise_file_limit();
 	if (cli.command == CLI_CHECK_CONFIG)
 		input.environment = NULL; /* the file is what is checked, not this shell */
 	input.file = cli.config_file;

@@ -40,13 +40,13 @@ static void *function(const char *name)
 	return found;
 }
 
-#define HAND_ON(type, name, parameters, arguments)                                                                     \
-	type(name) parameters                                                                                          \
-	{                                                                                                              \
-		static type(*real) parameters;                                                                         \
-		if (!__atomic_load_n(&real, __ATOMIC_ACQUIRE))                                                         \
-			__atomic_store_n(&real, (type(*) parameters)(uintptr_t)function(#name), __ATOMIC_RELEASE);     \
-		return real arguments;                                                                                 \
+#define HAND_ON(type, name, parameters, arguments)                                                                 \
+	type(name) parameters                                                                                      \
+	{                                                                                                          \
+		static type(*real) parameters;                                                                     \
+		if (!__atomic_load_n(&real, __ATOMIC_ACQUIRE))                                                     \
+			__atomic_store_n(&real, (type(*) parameters)(uintptr_t)function(#name), __ATOMIC_RELEASE); \
+		return real arguments;                                                                             \
 	}
 
 HAND_ON(CURLcode, curl_global_init, (long flags), (flags))

@@ -67,7 +67,7 @@ static unsigned add_needle(struct plan *plan, const char *text)
 static int add_layout(struct builder *b, const struct layout_def *def)
 {
 	struct plan *plan = b->low->plan;
-	const struct number_def *numbers[] = {&def->parent, &def->array,  &def->key,	   &def->type,
+	const struct number_def *numbers[] = {&def->parent, &def->array,  &def->key,       &def->type,
 					      &def->text,   &def->number, &def->type_text, &def->type_number};
 	int64_t found[8];
 	struct probe_layout layout;
@@ -79,14 +79,14 @@ static int add_layout(struct builder *b, const struct layout_def *def)
 			return ret;
 	}
 	layout = (struct probe_layout){
-		.parent = (__s32)found[0],
-		.array = (__s32)found[1],
-		.key = (__s32)found[2],
-		.type = (__s32)found[3],
-		.text = (__s32)found[4],
-		.number = (__s32)found[5],
-		.type_text = (__u32)found[6],
-		.type_number = (__u32)found[7],
+	    .parent = (__s32)found[0],
+	    .array = (__s32)found[1],
+	    .key = (__s32)found[2],
+	    .type = (__s32)found[3],
+	    .text = (__s32)found[4],
+	    .number = (__s32)found[5],
+	    .type_text = (__u32)found[6],
+	    .type_number = (__u32)found[7],
 	};
 	for (size_t i = 0; i < plan->layout_cnt; i++)
 		if (!memcmp(&plan->layouts[i], &layout, sizeof(layout)))
@@ -118,9 +118,9 @@ static int lower_arg(struct builder *b, int arg)
 static int lower_field(struct builder *b, const struct value_def *def, int base, size_t prefix_len)
 {
 	static const __u8 ops[] = {
-		[VALUE_FIELD_STR] = PROBE_OP_FIELD_STR,
-		[VALUE_FIELD_NUM] = PROBE_OP_FIELD_NUMBER,
-		[VALUE_FIELD_HAS] = PROBE_OP_FIELD_HAS,
+	    [VALUE_FIELD_STR] = PROBE_OP_FIELD_STR,
+	    [VALUE_FIELD_NUM] = PROBE_OP_FIELD_NUMBER,
+	    [VALUE_FIELD_HAS] = PROBE_OP_FIELD_HAS,
 	};
 	int layout = add_layout(b, def->layout);
 
@@ -176,7 +176,7 @@ static int lower_new(struct builder *b, const struct value_def *def, int base, i
 		return add_value(b, (struct probe_value){.op = PROBE_OP_MIX, .src = (__u8)base, .off = other});
 	case VALUE_RECALL:
 		return add_value(b, (struct probe_value){
-					    .op = PROBE_OP_RECALL, .src = (__u8)base, .off = slot_number(b, def->slot)});
+					.op = PROBE_OP_RECALL, .src = (__u8)base, .off = slot_number(b, def->slot)});
 	case VALUE_FIELD_STR:
 	case VALUE_FIELD_NUM:
 	case VALUE_FIELD_HAS:
@@ -219,15 +219,15 @@ static int lower_contains(struct builder *b, const struct value_def *def, const 
 
 	if (base < 0)
 		return base;
-	return add_value(b, (struct probe_value){
-				    .op = PROBE_OP_CONTAINS, .src = (__u8)base, .key = add_needle(b->low->plan, text)});
+	return add_value(
+	    b, (struct probe_value){.op = PROBE_OP_CONTAINS, .src = (__u8)base, .key = add_needle(b->low->plan, text)});
 }
 
 static int lower_cond(struct builder *b, struct probe_cond *out, const struct cond_def *def)
 {
 	static const __u8 cmps[] = {
-		[COND_EQ] = PROBE_EQ,	  [COND_NE] = PROBE_NE,	      [COND_LT] = PROBE_LT,
-		[COND_GE] = PROBE_GE,	  [COND_PREFIX] = PROBE_EQ,   [COND_CONTAINS] = PROBE_EQ,
+	    [COND_EQ] = PROBE_EQ, [COND_NE] = PROBE_NE,     [COND_LT] = PROBE_LT,
+	    [COND_GE] = PROBE_GE, [COND_PREFIX] = PROBE_EQ, [COND_CONTAINS] = PROBE_EQ,
 	};
 	const struct value_def *value = &b->probe->values[def->value];
 	int number;
@@ -302,7 +302,7 @@ static int add_cond(struct builder *b, struct probe_rule *rule, int value, uint6
 	if (rule->cond_cnt == PROBE_RULE_CONDS)
 		return fail(b, "needs more conditions than a rule can have");
 	rule->conds[rule->cond_cnt++] =
-		(struct probe_cond){.value = (__u8)value, .cmp = PROBE_EQ, .operand = (__s64)operand};
+	    (struct probe_cond){.value = (__u8)value, .cmp = PROBE_EQ, .operand = (__s64)operand};
 	return 0;
 }
 

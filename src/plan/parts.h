@@ -49,7 +49,7 @@ struct lowering {
 	const struct config *config;
 	const struct server_def *server;
 	const bool *slot_is_live; /* by index in server->slots */
-	unsigned server_index;	  /* in the catalog: slots of servers are apart */
+	unsigned server_index;    /* in the catalog: slots of servers are apart */
 	struct source *source;
 	char *err; /* 256 bytes */
 };

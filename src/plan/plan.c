@@ -56,11 +56,11 @@ uint32_t series_add(struct plan *plan, const struct server_def *server, const st
 			return (uint32_t)i;
 	plan->series = arena_grow(plan->mem, plan->series, plan->series_cnt, &plan->series_cap, sizeof(*plan->series));
 	plan->series[plan->series_cnt] = (struct plan_series){
-		.event = act->event,
-		.server = server,
-		.labels = act->labels,
-		.label_cnt = act->label_cnt,
-		.key = key,
+	    .event = act->event,
+	    .server = server,
+	    .labels = act->labels,
+	    .label_cnt = act->label_cnt,
+	    .key = key,
 	};
 	return (uint32_t)plan->series_cnt++;
 }
@@ -125,7 +125,7 @@ static void find_useful(struct planner *p)
 	}
 	for (size_t i = 0; i < server->probe_cnt; i++)
 		p->row_is_useful[i] =
-			row_counts(p, &server->probes[i]) || row_touches_live(p, &server->probes[i], false);
+		    row_counts(p, &server->probes[i]) || row_touches_live(p, &server->probes[i], false);
 }
 
 /* ---- reasons why not */
@@ -145,11 +145,11 @@ static void add_miss(struct planner *p, const struct event_def *event, enum plan
 	}
 	plan->misses = arena_grow(plan->mem, plan->misses, plan->miss_cnt, &p->miss_cap, sizeof(*plan->misses));
 	plan->misses[plan->miss_cnt++] = (struct plan_miss){
-		.event = event,
-		.server = server,
-		.why = why,
-		.file = arena_strdup(plan->mem, file),
-		.reason = arena_strdup(plan->mem, reason),
+	    .event = event,
+	    .server = server,
+	    .why = why,
+	    .file = arena_strdup(plan->mem, file),
+	    .reason = arena_strdup(plan->mem, reason),
 	};
 }
 
@@ -234,9 +234,9 @@ static struct plan_point *add_point(struct planner *p, struct draft *draft, cons
 	struct plan_file *file = draft_file(p, draft);
 
 	file->points =
-		arena_grow(p->plan->mem, file->points, file->point_cnt, &draft->point_cap, sizeof(*file->points));
+	    arena_grow(p->plan->mem, file->points, file->point_cnt, &draft->point_cap, sizeof(*file->points));
 	file->points[file->point_cnt] =
-		(struct plan_point){.site = spot->site, .is_return = spot->is_return, .spec = spec};
+	    (struct plan_point){.site = spot->site, .is_return = spot->is_return, .spec = spec};
 	return &file->points[file->point_cnt++];
 }
 
@@ -308,8 +308,7 @@ static void add_point_events(struct planner *p, struct plan_point *point, const 
 			const struct event_def *event = probe->rules[i].acts[k].event;
 			size_t n = 0;
 
-			if (probe->rules[i].acts[k].kind != ACT_COUNT ||
-			    config_event_disabled(p->config, event->name))
+			if (probe->rules[i].acts[k].kind != ACT_COUNT || config_event_disabled(p->config, event->name))
 				continue;
 			while (n < point->event_cnt && point->events[n] != event)
 				n++;
@@ -326,13 +325,13 @@ static int place_row(struct planner *p, struct draft *draft, const struct probe_
 		     char err[static 256])
 {
 	struct lowering low = {
-		.plan = p->plan,
-		.config = p->config,
-		.server = p->target->server,
-		.slot_is_live = p->slot_is_live,
-		.server_index = p->server_index,
-		.source = &draft->source,
-		.err = err,
+	    .plan = p->plan,
+	    .config = p->config,
+	    .server = p->target->server,
+	    .slot_is_live = p->slot_is_live,
+	    .server_index = p->server_index,
+	    .source = &draft->source,
+	    .err = err,
 	};
 	struct spots spots;
 	int ret = resolve(&spots, probe, &draft->source, p->plan->mem, err);
@@ -474,8 +473,7 @@ static void finish(struct plan *plan)
 		sort_array(file->points, file->point_cnt, sizeof(*file->points), compare_points);
 	}
 	for (size_t i = 0; i < plan->miss_cnt; i++)
-		plan->misses[i].is_partial =
-			plan->misses[i].why != WHY_DISABLED && is_counted(plan, &plan->misses[i]);
+		plan->misses[i].is_partial = plan->misses[i].why != WHY_DISABLED && is_counted(plan, &plan->misses[i]);
 	sort_array(plan->misses, plan->miss_cnt, sizeof(*plan->misses), compare_misses);
 }
 
@@ -489,7 +487,7 @@ int plan_build(struct plan **out, const struct config *config, const struct cata
 	plan->mem = mem;
 	for (size_t i = 0; i < scan->target_cnt; i++)
 		plan_target(&p, &scan->targets[i]);
-	for (size_t i = 0; i < plan->file_cnt; i++) {
+	for (size_t i = 0; p.drafts && i < plan->file_cnt; i++) {
 		if (p.drafts[i].source.elf)
 			plan->files[i].build_id = arena_strdup(mem, elf_build_id(p.drafts[i].source.elf));
 		source_close(&p.drafts[i].source);

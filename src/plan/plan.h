@@ -26,16 +26,19 @@ struct plan_series {
 	const char *key; /* "SERVER auth.failed reason=...": the identity over plans */
 };
 
+/* For this text (its hash) the switch goes on at that spec. */
+struct plan_case {
+	uint64_t value;
+	uint16_t spec;
+};
+
 /* A specification before it has a place in the map: numbers of rules, specs and series count within this plan
  * (series) or within its file (specs). */
 struct plan_spec {
 	struct probe_spec spec; /* .next counts within the file; first_rule and rule_cnt are not filled in */
 	struct probe_rule *rules;
 	size_t rule_cnt;
-	struct plan_case {
-		uint64_t value;
-		uint16_t spec;
-	} *cases;
+	struct plan_case *cases; /* of a switch */
 	size_t case_cnt;
 };
 
@@ -43,7 +46,7 @@ struct plan_spec {
 struct plan_point {
 	struct insn_site site;
 	bool is_return;
-	uint16_t spec; /* first of the chain, an index into plan_file.specs */
+	uint16_t spec;                   /* first of the chain, an index into plan_file.specs */
 	const struct event_def **events; /* what a hit here can count; sorted */
 	size_t event_cnt, event_cap;
 };

@@ -73,8 +73,8 @@ int resolve_number(int64_t *out, const struct number_def *number, struct source 
 	if (!ret)
 		ret = insn_first_load(elf, symbol.addr, &second);
 	if (ret || second != *out) {
-		snprintf(err, 256, "constant %s: functions %s and %s do not agree on it", constant->name, constant->load,
-			 constant->agree);
+		snprintf(err, 256, "constant %s: functions %s and %s do not agree on it", constant->name,
+			 constant->load, constant->agree);
 		return -EBADMSG;
 	}
 	return 0;
@@ -109,8 +109,8 @@ static int resolve_symbol(struct spots *out, const struct probe_def *probe, stru
 			continue;
 		out->items = arena_alloc(mem, sizeof(*out->items));
 		out->items[0].is_return = probe->when == WHEN_RETURN;
-		ret = insn_entry_site(elf, symbol.addr, out->items[0].is_return, needs(probe),
-				      &out->items[0].site, err);
+		ret =
+		    insn_entry_site(elf, symbol.addr, out->items[0].is_return, needs(probe), &out->items[0].site, err);
 		if (!ret)
 			out->count = 1;
 		return ret;
@@ -171,10 +171,10 @@ static int resolve_call(struct spots *out, const struct probe_def *probe, struct
 {
 	const struct xref *xref = source_xref(source);
 	struct xref_query query = {
-		.arg = probe->constant.arg,
-		.texts = probe->constant.texts,
-		.is_prefix = probe->constant.is_prefix,
-		.text_cnt = probe->constant.text_cnt,
+	    .arg = probe->constant.arg,
+	    .texts = probe->constant.texts,
+	    .is_prefix = probe->constant.is_prefix,
+	    .text_cnt = probe->constant.text_cnt,
 	};
 	struct xref_site *sites;
 	int ret;

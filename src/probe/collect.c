@@ -25,7 +25,7 @@ static void add_events(struct probe_set *set, struct snapshot *snap)
 							entry->event->unit, entry->event->help);
 
 		snapshot_sample(snap, family, entry->labels, entry->label_cnt)->counter =
-			counter_read(set, PROBE_OWN_SERIES + (unsigned)i);
+		    counter_read(set, PROBE_OWN_SERIES + (unsigned)i);
 	}
 }
 
@@ -42,13 +42,13 @@ static void add_attached(struct probe_set *set, struct snapshot *snap)
 
 		for (size_t k = 0; k < file->point_cnt; k++) {
 			const struct point_entry *point = &file->points[k];
-			const char *site = arena_printf(snap->mem, "%s+0x%llx%s", base ? base + 1 : file->file.path,
-							(unsigned long long)point->offset,
-							point->is_return ? " return" : "");
+			const char *site =
+			    arena_printf(snap->mem, "%s+0x%llx%s", base ? base + 1 : file->file.path,
+					 (unsigned long long)point->offset, point->is_return ? " return" : "");
 
 			for (size_t n = 0; n < point->event_cnt; n++) {
 				const struct label labels[] = {
-					{"event", point->events[n]}, {"server", file->server}, {"site", site}};
+				    {"event", point->events[n]}, {"server", file->server}, {"site", site}};
 
 				snapshot_sample(snap, family, labels, 3)->gauge = point->is_attached;
 			}

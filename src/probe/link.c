@@ -22,7 +22,7 @@
 /* From include/uapi/linux/bpf.h of Linux 6.6, 89ae89f53d20 ("bpf: Add multi uprobe link"): Debian 12's headers and
  * libbpf 1.1 are older, but the running kernel may not be. */
 #define ATTACH_UPROBE_MULTI 48
-#define MULTI_RETURN	    1u
+#define MULTI_RETURN        1u
 
 struct multi_attr {
 	__u32 prog_fd, target_fd, attach_type, flags;
@@ -41,8 +41,8 @@ static int link_create(const struct multi_attr *attr)
 static int load_nothing(void)
 {
 	const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+	    {.code = BPF_JMP | BPF_EXIT},
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = (enum bpf_attach_type)ATTACH_UPROBE_MULTI);
 
@@ -53,6 +53,7 @@ bool probe_kernel_has_multi(void)
 {
 	/* Loading a program for this attach type succeeds on every kernel; only the making of a link tells. The path is
 	 * no regular file: a kernel that knows such links says EBADF, one that does not EINVAL. */
+	const char *path = "/";
 	const __u64 offset = 0;
 	struct multi_attr attr = {.attach_type = ATTACH_UPROBE_MULTI, .cnt = 1};
 	int prog = load_nothing(), fd;
@@ -60,7 +61,7 @@ bool probe_kernel_has_multi(void)
 	if (prog < 0)
 		return false;
 	attr.prog_fd = (__u32)prog;
-	attr.path = (__u64)(uintptr_t) "/";
+	attr.path = (__u64)(uintptr_t)path;
 	attr.offsets = (__u64)(uintptr_t)&offset;
 	fd = link_create(&attr);
 	close(prog);
@@ -69,10 +70,13 @@ bool probe_kernel_has_multi(void)
 	return fd == -EBADF;
 }
 
+#define KERNEL_ENOTSUPP 524 /* include/linux/errno.h: not meant for user space, yet it is what a uprobe gives */
+
 static void report_failure(const struct file_entry *file, struct point_entry *point, int err)
 {
 	log_warn("%s: cannot attach to offset 0x%llx (%s): %s", file->file.path, (unsigned long long)point->offset,
-		 point->event_cnt ? point->events[0] : "no event", strerror(-err));
+		 point->event_cnt ? point->events[0] : "no event",
+		 err == -KERNEL_ENOTSUPP ? "the kernel cannot probe this instruction" : strerror(-err));
 	point->is_attached = false;
 }
 

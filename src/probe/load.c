@@ -124,6 +124,7 @@ int probe_set_open(struct probe_set **out, const struct probe_options *options, 
 	set->mem = arena_new();
 	libbpf_set_print(libbpf_says);
 	set->method = options->method;
+	set->linger_ms = options->linger_ms;
 	if (set->method == METHOD_AUTO)
 		set->method = probe_kernel_has_multi() ? METHOD_MULTI : METHOD_PERF;
 	ret = load_object(set, options, err);
@@ -149,24 +150,24 @@ static struct file_entry *file_new(struct probe_set *set, const struct plan *pla
 	struct file_entry *file = arena_alloc(mem, sizeof(*file));
 
 	*file = (struct file_entry){
-		.mem = mem,
-		.server = arena_strdup(mem, from->server->name),
-		.build_id = arena_strdup(mem, from->build_id),
-		.file = *from->file,
-		.points = arena_array(mem, from->point_cnt, sizeof(*file->points)),
-		.point_cnt = from->point_cnt,
-		.is_wanted = true,
+	    .mem = mem,
+	    .server = arena_strdup(mem, from->server->name),
+	    .build_id = arena_strdup(mem, from->build_id),
+	    .file = *from->file,
+	    .points = arena_array(mem, from->point_cnt, sizeof(*file->points)),
+	    .point_cnt = from->point_cnt,
+	    .is_wanted = true,
 	};
 	file->file.path = arena_strdup(mem, from->file->path);
 	for (size_t i = 0; i < from->point_cnt; i++) {
 		const struct plan_point *point = &from->points[i];
 
 		file->points[i] = (struct point_entry){
-			.offset = point->site.offset,
-			.spec = point->spec,
-			.is_return = point->is_return,
-			.events = arena_array(mem, point->event_cnt, sizeof(char *)),
-			.event_cnt = point->event_cnt,
+		    .offset = point->site.offset,
+		    .spec = point->spec,
+		    .is_return = point->is_return,
+		    .events = arena_array(mem, point->event_cnt, sizeof(char *)),
+		    .event_cnt = point->event_cnt,
 		};
 		for (size_t k = 0; k < point->event_cnt; k++)
 			file->points[i].events[k] = arena_strdup(mem, point->events[k]->name);
@@ -236,17 +237,43 @@ static void drop_files(struct probe_set *set, struct file_entry **files, size_t 
 	}
 }
 
-/* drop_unwanted - detach what the plan no longer has */
-static void drop_unwanted(struct probe_set *set)
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* is_due - is it time to let go of a file that the plan no longer has? At once if what takes its place is in `fresh`:
+ * the same file must not be attached twice. */
+static bool is_due(const struct probe_set *set, const struct file_entry *file, struct file_entry *const *fresh,
+		   size_t fresh_cnt)
+{
+	for (size_t i = 0; i < fresh_cnt; i++)
+		if (fresh[i] && !strcmp(fresh[i]->server, file->server) &&
+		    target_same_file(&fresh[i]->file, &file->file))
+			return true;
+	return now_ms() - file->unwanted_since_ms >= set->linger_ms;
+}
+
+/* drop_unwanted - detach what the plan no longer has, when it is time */
+static void drop_unwanted(struct probe_set *set, struct file_entry *const *fresh, size_t fresh_cnt)
 {
 	struct file_entry **unwanted = xrealloc_array(NULL, set->file_cnt, sizeof(struct file_entry *));
 	size_t kept = 0, dropped = 0;
 
 	for (size_t i = 0; i < set->file_cnt; i++) {
-		if (set->files[i]->is_wanted)
-			set->files[kept++] = set->files[i];
+		struct file_entry *file = set->files[i];
+
+		if (file->is_wanted)
+			file->unwanted_since_ms = 0;
+		else if (!file->unwanted_since_ms)
+			file->unwanted_since_ms = now_ms();
+		if (!file->is_wanted && is_due(set, file, fresh, fresh_cnt))
+			unwanted[dropped++] = file;
 		else
-			unwanted[dropped++] = set->files[i];
+			set->files[kept++] = file;
 	}
 	set->file_cnt = kept;
 	drop_files(set, unwanted, dropped);
@@ -280,11 +307,14 @@ static int apply(struct probe_set *set, const struct plan *plan, char err[static
 {
 	struct file_entry **fresh = xrealloc_array(NULL, plan->file_cnt, sizeof(struct file_entry *));
 	const size_t series_cnt = set->series_cnt, needle_cnt = set->needle_cnt, layout_cnt = set->layout_cnt;
+	bool *was_wanted = xrealloc_array(NULL, set->file_cnt, sizeof(bool));
 	int ret = 0;
 
 	memset(fresh, 0, plan->file_cnt * sizeof(struct file_entry *));
-	for (size_t i = 0; i < set->file_cnt; i++)
+	for (size_t i = 0; i < set->file_cnt; i++) {
+		was_wanted[i] = set->files[i]->is_wanted;
 		set->files[i]->is_wanted = false;
+	}
 	for (size_t i = 0; i < plan->file_cnt && !ret; i++)
 		if (plan->files[i].point_cnt)
 			ret = prepare_file(set, plan, &plan->files[i], &fresh[i], err);
@@ -292,13 +322,16 @@ static int apply(struct probe_set *set, const struct plan *plan, char err[static
 		for (size_t i = 0; i < plan->file_cnt; i++)
 			if (fresh[i])
 				drop_files(set, &fresh[i], 1);
+		for (size_t i = 0; i < set->file_cnt; i++)
+			set->files[i]->is_wanted = was_wanted[i];
 		set->series_cnt = series_cnt; /* nothing names the new ones */
 		set->needle_cnt = needle_cnt;
 		set->layout_cnt = layout_cnt;
 		free(fresh);
+		free(was_wanted);
 		return ret;
 	}
-	drop_unwanted(set);
+	drop_unwanted(set, fresh, plan->file_cnt);
 	for (size_t i = 0; i < plan->file_cnt; i++) {
 		if (!fresh[i])
 			continue;
@@ -308,6 +341,7 @@ static int apply(struct probe_set *set, const struct plan *plan, char err[static
 		set->files[set->file_cnt++] = fresh[i];
 	}
 	free(fresh);
+	free(was_wanted);
 	return 0;
 }
 
@@ -319,6 +353,18 @@ int probe_set_apply(struct probe_set *set, const struct plan *plan, char err[sta
 	ret = apply(set, plan, err);
 	pthread_mutex_unlock(&set->lock);
 	return ret;
+}
+
+void probe_set_release(struct probe_set *set, bool at_once)
+{
+	const uint64_t linger_ms = set->linger_ms;
+
+	pthread_mutex_lock(&set->lock);
+	if (at_once)
+		set->linger_ms = 0;
+	drop_unwanted(set, NULL, 0);
+	set->linger_ms = linger_ms;
+	pthread_mutex_unlock(&set->lock);
 }
 
 void probe_set_status(struct probe_set *set, struct probe_status *out)

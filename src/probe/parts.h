@@ -15,7 +15,7 @@ struct probe_bpf;
 struct series_entry {
 	const char *key;
 	const struct event_def *event; /* the catalog outlives the set */
-	struct label *labels;	       /* sorted by name, "server" among them */
+	struct label *labels;          /* sorted by name, "server" among them */
 	size_t label_cnt;
 };
 
@@ -53,16 +53,18 @@ struct file_entry {
 	size_t link_fd_cnt;
 	struct bpf_link **links; /* PERF */
 	size_t link_cnt;
-	bool is_wanted; /* by the plan that is being applied */
+	bool is_wanted;             /* by the plan */
+	uint64_t unwanted_since_ms; /* CLOCK_BOOTTIME, 0 while it is wanted */
 };
 
 struct probe_set {
 	pthread_mutex_t lock;
-	struct arena *mem; /* owns what is never taken back: series, needles, layouts */
+	struct arena *mem;      /* owns what is never taken back: series, needles, layouts */
 	struct probe_bpf *skel; /* seen by load.c only: its header holds the whole object */
 	struct bpf_program *on_entry, *on_return;
 	int specs_fd, rules_fd, cases_fd, needles_fd, layouts_fd; /* maps; the skeleton owns them */
 	enum probe_method method;
+	uint64_t linger_ms;
 	uint64_t start_ns;
 	unsigned cpu_cnt;
 	const uint64_t *counters; /* map `series`, mapped: a row of PROBE_SERIES per possible CPU */
@@ -94,6 +96,5 @@ void tables_release(struct probe_set *set, struct file_entry *file);
 void link_attach(struct probe_set *set, struct file_entry *file, int fd);
 /* link_detach - detach all points of these files */
 void link_detach(struct file_entry *const *files, size_t file_cnt);
-
 
 #endif

@@ -2,8 +2,8 @@
 /* probe_set.h - owns everything that is in the kernel: the loaded BPF object, its maps, the links. The only door to
  * BPF for the rest of the program. It executes plans and reads counters; it decides nothing about servers.
  *
- * Life: probe_set_open -> probe_set_apply (again whenever the plan changes) -> probe_set_snapshot ... -> probe_set_close.
- * All functions may be called from any thread: one lock guards the set. */
+ * Life: probe_set_open -> probe_set_apply (again whenever the plan changes) -> probe_set_snapshot ... ->
+ * probe_set_close. All functions may be called from any thread: one lock guards the set. */
 #ifndef MAILGAUGE_PROBE_SET_H
 #define MAILGAUGE_PROBE_SET_H
 #include <stdbool.h>
@@ -26,6 +26,9 @@ enum probe_method {
 struct probe_options {
 	enum probe_method method;
 	pid_t scope_pid; /* count only this process and its descendants; 0: everybody */
+	/* So long a file stays attached that the plan no longer has: a server that is stopped is mostly started again,
+	 * and what it does before the next look would be lost. Costs nothing while nobody runs the file. */
+	uint64_t linger_ms;
 };
 
 /* probe_kernel_has_multi - can the running kernel make uprobe_multi links? */
@@ -41,6 +44,9 @@ void probe_set_close(struct probe_set **set);
  * reported by log and by the metric mailgauge_probe_attached, and costs the others nothing.
  * 0, or -errno with a reason in err when the plan does not fit into the maps: then nothing has changed. */
 int probe_set_apply(struct probe_set *set, const struct plan *plan, char err[static 256]);
+
+/* probe_set_release - detach files that the plan has not had for linger_ms, or all that it does not have */
+void probe_set_release(struct probe_set *set, bool at_once);
 
 /* probe_set_snapshot - all counters now */
 int probe_set_snapshot(struct probe_set *set, struct snapshot **out);

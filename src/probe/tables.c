@@ -26,8 +26,8 @@ static void series_init(struct series_entry *entry, const struct plan_series *fr
 	entry->labels = arena_array(mem, entry->label_cnt, sizeof(*entry->labels));
 	entry->labels[0] = (struct label){"server", arena_strdup(mem, from->server->name)};
 	for (size_t i = 0; i < from->label_cnt; i++)
-		entry->labels[i + 1] = (struct label){arena_strdup(mem, from->labels[i].name),
-						      arena_strdup(mem, from->labels[i].value)};
+		entry->labels[i + 1] =
+		    (struct label){arena_strdup(mem, from->labels[i].name), arena_strdup(mem, from->labels[i].value)};
 	qsort(entry->labels, entry->label_cnt, sizeof(*entry->labels), compare_labels);
 }
 
@@ -132,7 +132,7 @@ static int image_add(struct image *image, struct probe_set *set, const struct pl
 	}
 	for (size_t i = 0; i < from->case_cnt; i++) {
 		image->cases[image->case_cnt] =
-			(struct probe_case_key){.value = from->cases[i].value, .spec = (__u32)image->spec_cnt};
+		    (struct probe_case_key){.value = from->cases[i].value, .spec = (__u32)image->spec_cnt};
 		image->case_specs[image->case_cnt++] = from->cases[i].spec;
 	}
 	image->spec_cnt++;
@@ -150,10 +150,10 @@ int image_make(struct image *out, struct probe_set *set, const struct plan *plan
 		cases += from->specs[i].case_cnt;
 	}
 	*out = (struct image){
-		.specs = arena_array(mem, from->spec_cnt, sizeof(*out->specs)),
-		.rules = arena_array(mem, rules, sizeof(*out->rules)),
-		.cases = arena_array(mem, cases, sizeof(*out->cases)),
-		.case_specs = arena_array(mem, cases, sizeof(*out->case_specs)),
+	    .specs = arena_array(mem, from->spec_cnt, sizeof(*out->specs)),
+	    .rules = arena_array(mem, rules, sizeof(*out->rules)),
+	    .cases = arena_array(mem, cases, sizeof(*out->cases)),
+	    .case_specs = arena_array(mem, cases, sizeof(*out->case_specs)),
 	};
 	for (size_t i = 0; i < from->spec_cnt && !ret; i++)
 		ret = image_add(out, set, plan, &from->specs[i]);

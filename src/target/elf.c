@@ -161,7 +161,7 @@ int elf_function_at(const struct elf_image *elf, uint64_t addr, struct elf_range
 
 const char *elf_string(const struct elf_image *elf, uint64_t addr)
 {
-	uint64_t avail;
+	uint64_t avail = 0;
 	const unsigned char *bytes = elf_bytes_at(elf, addr, &avail);
 
 	if (!bytes || ranges_find(&elf->texts, addr) ||

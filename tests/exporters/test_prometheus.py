@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pull and push as real receivers see them: the same series, under the same names, with the same numbers.
+
+Debian's Prometheus scrapes, but is built without its OTLP receiver; Debian's VictoriaMetrics receives OTLP and can
+give the names that Prometheus gives. If PROMETHEUS names a Prometheus 3, it receives OTLP in addition."""
+import json
+import os
+import socket
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from fake import Exporter, wait_for
+
+# Each way in which Prometheus' translation of OTLP names treats a name.
+SERIES = [
+    ("counter", "auth.success", "{event}", {"server": "postfix"}),
+    ("counter", "auth.success", "{event}", {"server": "dovecot", "protocol": "imap"}),
+    ("counter", "queue.queue-message-authenticated", "{event}", {"server": "postfix"}),
+    ("counter", "smtp.dkim-pass", "{event}", {}),
+    ("counter", "x.total.y", "{event}", {}),
+    ("counter", "message.size", "By", {}),
+    ("counter", "bytes.read", "By", {}),
+    ("counter", "busy.time", "s", {}),
+    ("counter", "plain", "1", {}),
+    ("counter", "odd.unit", "furlong", {}),
+    ("gauge", "queue.count", "{message}", {"k8s.pod.name": "mail-0", "0digit": "x"}),
+    ("gauge", "queue.full", "1", {}),
+    ("gauge", "x.total", "s", {}),
+]
+# What receivers add to tell who sent it.
+SENDER = {"__name__", "job", "instance", "service_name", "service_version", "service_instance_id", "host_name",
+          "process_pid", "otel_scope_name", "otel_scope_version", "scope_name", "scope_version"}
+
+
+class Receiver:
+    """One process with an HTTP interface of its own, which answers PromQL."""
+
+    def __init__(self, directory, make_command):
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            self.port = one.getsockname()[1]
+        self.log = open(directory / "receiver.log", "wb")
+        self.process = subprocess.Popen(make_command(f"127.0.0.1:{self.port}"), stdout=self.log, stderr=self.log)
+        try:
+            wait_for(self._is_ready, 60, "readiness of the receiver")
+        except BaseException:
+            self.close()
+            raise
+
+    def get(self, path, **parameters):
+        url = f"http://127.0.0.1:{self.port}{path}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return reply.read()
+
+    def _is_ready(self):
+        assert self.process.poll() is None, "the receiver has ended"
+        try:
+            return self.get("/-/ready")
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def series(self, label, value):
+        """{(name, labels but those of the sender): value} of the events there"""
+        reply = json.loads(self.get("/api/v1/query", query=f'{{{label}="{value}",__name__=~"mail_.*"}}', nocache=1))
+        assert reply["status"] == "success"
+        return {(one["metric"]["__name__"], tuple(sorted((k, v) for k, v in one["metric"].items() if k not in SENDER))):
+                float(one["value"][1]) for one in reply["data"]["result"]}
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+
+
+def configuration(directory, targets):
+    (directory / "prometheus.yml").write_text(json.dumps({  # JSON is YAML
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "scrape_configs": [{"job_name": "pull", "static_configs": [{"targets": targets}]}],
+    }))
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    one = Exporter(tmp_path_factory.mktemp("web") / "log", listen="127.0.0.1:1").start()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def prometheus(trixie, tmp_path_factory, web):
+    """Debian's Prometheus, which scrapes `web`."""
+    directory = tmp_path_factory.mktemp("prometheus")
+    configuration(directory, [f"127.0.0.1:{web.port}"])
+    one = Receiver(directory, lambda address: trixie.command(
+        directory, "prometheus", "--config.file=/shared/prometheus.yml", "--storage.tsdb.path=/tmp/data",
+        f"--web.listen-address={address}", "--log.level=warn"))
+    yield one
+    one.close()
+
+
+def victoria_metrics(trixie, directory):
+    one = Receiver(directory, lambda address: trixie.command(
+        directory, "victoria-metrics", f"-httpListenAddr={address}", "-storageDataPath=/tmp/data",
+        "-opentelemetry.usePrometheusNaming", "-search.latencyOffset=0s", "-search.disableCache"))
+    one.sender_label = "service_name"
+    one.otlp_path = "/opentelemetry/v1/metrics"
+    return one
+
+
+def prometheus_3(_trixie, directory):
+    if "PROMETHEUS" not in os.environ:
+        pytest.skip("PROMETHEUS names no Prometheus 3")
+    configuration(directory, [])
+    one = Receiver(directory, lambda address: [
+        os.environ["PROMETHEUS"], f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/data",
+        f"--web.listen-address={address}", "--web.enable-otlp-receiver", "--log.level=warn"])
+    one.sender_label = "job"
+    one.otlp_path = "/api/v1/otlp/v1/metrics"
+    return one
+
+
+@pytest.fixture(scope="module", params=[victoria_metrics, prometheus_3], ids=lambda make: make.__name__)
+def receiver(request, trixie, tmp_path_factory):
+    one = request.param(trixie, tmp_path_factory.mktemp("receiver"))
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def push(receiver, tmp_path_factory):
+    one = Exporter(tmp_path_factory.mktemp("push") / "log", interval_ms=500,
+                   endpoint=f"http://127.0.0.1:{receiver.port}{receiver.otlp_path}").start()
+    yield one
+    one.close()
+
+
+def set_all(exporters, offset):
+    for one in exporters:
+        for i, (kind, name, unit, labels) in enumerate(SERIES):
+            getattr(one, kind)(name, i + offset, unit=unit, **labels)
+
+
+@pytest.mark.parametrize("offset", [1, 1001])
+def test_pull_and_push_give_the_same_series(prometheus, web, receiver, push, offset):
+    set_all((web, push), offset)
+    wanted = set(range(offset, offset + len(SERIES)))
+
+    def with_all_numbers(series):
+        return series if set(series.values()) == wanted else None
+
+    pulled = wait_for(lambda: with_all_numbers(prometheus.series("job", "pull")), 30, "numbers by pull")
+    pushed = wait_for(lambda: with_all_numbers(receiver.series(receiver.sender_label, "mailgauge")), 30,
+                      "numbers by push")
+    assert pulled == pushed
+    assert pulled["mail_auth_success_total", (("server", "postfix"),)] == offset
+    assert pulled["mail_auth_success_total", (("protocol", "imap"), ("server", "dovecot"))] == offset + 1
+    assert pulled["mail_queue_count", (("k8s_pod_name", "mail-0"), ("key_0digit", "x"))] == offset + 10
+
+
+def test_push_without_complaint(receiver, push):
+    stats = wait_for(lambda: (s := push.stats())["success"] >= 2 and s)
+    assert stats["partial"] == stats["rejected"] == stats["failed"] == 0
+    assert push.messages() == ""
+
+
+def test_types_and_help_are_known(prometheus, web):
+    set_all((web,), 1)
+    metadata = wait_for(lambda: (m := json.loads(prometheus.get("/api/v1/metadata"))["data"]) and
+                        "mail_plain_total" in m and m, 30)
+    assert metadata["mail_plain_total"][0] == {"type": "counter", "help": "Set by a test.", "unit": ""}
+    assert metadata["mail_queue_count"][0]["type"] == "gauge"
+
+
+@pytest.mark.parametrize("naming, complaints", [
+    ("prometheus", ""),
+    # Stalwart's names are not Prometheus' style, which is what the linter says and nothing else.
+    ("bare", 'auth_success counter metrics should have "_total" suffix\n'),
+])
+def test_promtool(trixie, exporter, tmp_path, naming, complaints):
+    one = exporter(listen="127.0.0.1:1", naming=naming)
+    one.counter("auth.success", 3, server="a\\b\"c")
+    one.gauge("smtp.active-connections", -1, "{connection}")
+    done = trixie.run(tmp_path, "promtool", "check", "metrics", input=one.start().scrape(), text=True,
+                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.stdout == complaints
+    assert done.returncode == (3 if complaints else 0)

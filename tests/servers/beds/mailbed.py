@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bed with everything: Postfix and Dovecot on one host, their peers, and clients for all ports."""
+from . import clients, dovecot, postfix
+from .bed import Bed
+from .peers import Policy, Sink
+
+
+class MailBed(Bed):
+    def __enter__(self):
+        super().__enter__()
+        try:
+            self.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
+                     "-subj", "/CN=mx.bed.test", "-keyout", "/etc/ssl/key.pem", "-out", "/etc/ssl/cert.pem")
+            self.write("/etc/ssl/bed.pem", self.path("/etc/ssl/key.pem").read_text() + self.path("/etc/ssl/cert.pem").read_text())
+            self.sink = Sink(self, 25, postfix.SINK)
+            self.relay = Sink(self, dovecot.RELAY_PORT)
+            self.policy = Policy(self, 10040)
+            dovecot.configure(self)
+            postfix.configure(self)
+            postfix.start(self)  # first: it makes the directory of the socket that Dovecot serves for it
+            dovecot.start(self)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def smtp(self, service="smtp", source=None, **how):
+        return clients.Smtp(self.connect(postfix.PORTS[service], source), **how)
+
+    def submission(self, service="submission", source=None, **how):
+        return clients.Smtp(self.connect(dovecot.PORTS[service], source), **how)
+
+    def lmtp(self, **how):
+        return clients.Smtp(self.connect(dovecot.PORTS["lmtp"]), **how)
+
+    def imap(self, service="imap", source=None, **how):
+        return clients.Imap(self.connect(dovecot.PORTS[service], source), **how)
+
+    def pop3(self, service="pop3", source=None, **how):
+        return clients.Pop3(self.connect(dovecot.PORTS[service], source), **how)
+
+    def sieve(self, service="sieve", source=None, **how):
+        return clients.ManageSieve(self.connect(dovecot.PORTS[service], source), **how)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests with real mail servers: every step of the tables in *_steps.py has known numbers, and both the server's own
+log and the collector must tell them, no more and no less.
+
+    pytest tests/servers                    build/mailgauge, or what MAILGAUGE names
+    pytest tests/servers --log-only         without collector: are the tables right?
+    pytest tests/servers -k "trixie and greylist"
+
+For another server, look at test_postfix.py and follow its imports: beds/NAME.py configures and starts it in a bed,
+NAME_steps.py is the table, truth.py counts its log, watch.py names both. A test file whose server is not in MailBed
+has fixtures `bed` and `watched` of its own.
+"""
+import pathlib
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import pytest  # noqa: E402
+
+import watch  # noqa: E402
+from beds import dovecot, postfix  # noqa: E402
+from beds.bed import SUITES  # noqa: E402
+from beds.mailbed import MailBed  # noqa: E402
+from collector import Collector  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--log-only", action="store_true", help="compare with the servers' logs alone")
+
+
+def pytest_configure():
+    # SIGTERM unwinds the stack as an interrupt from the keyboard does, so that beds are removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", params=SUITES)
+def bed(request):
+    with MailBed(request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def watched(bed, request, tmp_path_factory):
+    """The bed, and who counts what happens in it. Some server processes are older than the collector: they came with
+    the sessions of warm_up()."""
+    warm_up(bed)
+    if request.config.getoption("--log-only"):
+        yield watch.Watch(bed, {})
+        return
+    directory = tmp_path_factory.mktemp("collector")
+    with Collector(directory, pid=postfix.master_pid(bed)) as of_postfix:
+        with Collector(directory, pid=dovecot.master_pid(bed)) as of_dovecot:
+            yield watch.Watch(bed, {"postfix": of_postfix, "dovecot": of_dovecot})
+
+
+def warm_up(bed):
+    with bed.smtp() as c:
+        c.ehlo()
+        c.message(postfix.USER)
+        c.quit()
+    with bed.imap() as c:
+        c.login("LOGIN", dovecot.USER, dovecot.PASSWORD)
+        c.logout()
+    postfix.wait_idle(bed)
+
+
+def pytest_generate_tests(metafunc):
+    """A test with an argument `step` is run for every step of its module's table."""
+    if "step" in metafunc.fixturenames:
+        metafunc.parametrize("step", metafunc.module.STEPS, ids=lambda step: step.name)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the servers' own logs say happened: the second opinion on every step's numbers."""
+import collections
+import re
+
+# Events that Postfix logs as lines of their own.
+POSTFIX_LINES = {
+    "smtp.connection-start": r"smtpd\[\d+\]: connect from ",
+    "smtp.connection-end": r"smtpd\[\d+\]: disconnect from ",
+    "auth.failed": r"SASL \S+ authentication failed",  # or the backend could not answer: the line is the same
+    "auth.error": r"smtpd\[\d+\]: fatal: no SASL authentication mechanisms",
+    "smtp.mailbox-does-not-exist": r"reject: RCPT from .* 550 5\.1\.1 ",
+    "smtp.relay-not-allowed": r"reject: RCPT from .* Relay access denied",
+    "smtp.rcpt-to-greylisted": r"reject: RCPT from .* 450 4\.(2\.0|7\.1) .*Greylisted",
+    "smtp.message-too-large": r"552 5\.3\.4 |queue file size limit exceeded",
+    "smtp.too-many-recipients": r"452 4\.5\.3 ",
+    "smtp.rate-limit-exceeded": r" rate limit exceeded",
+    "smtp.concurrency-limit-exceeded": r"Connection concurrency limit exceeded",
+    "smtp.error": r"smtpd\[\d+\]: (\w+: )?(too many errors|lost connection|timeout|improper command pipelining) after |non-SMTP command from",
+    "tls.handshake": r"smtpd\[\d+\]: .*TLS connection established from",
+    "tls.handshake-error": r"SSL_accept error from",
+    "delivery.delivered": r"status=sent ",
+    "delivery.deferred": r"status=deferred ",
+    "delivery.failed": r"status=bounced ",
+    "delivery.connect-error": r"smtp\[\d+\]: connect to ",
+    "delivery.dsn-perm-fail": r"sender non-delivery notification",
+}
+# Postfix' tallies at the end of a session, "rcpt=1/2": one of two was accepted. Which part is the event?
+POSTFIX_TALLIES = {
+    "auth": ("auth.success", "accepted"),
+    "mail": ("smtp.mail-from", "accepted"),
+    "rcpt": ("smtp.rcpt-to", "accepted"),
+    "starttls": ("smtp.start-tls", "accepted"),
+    "unknown": ("smtp.invalid-command", "refused"),
+}
+POSTFIX_EVENTS = {*POSTFIX_LINES, *(event for event, _ in POSTFIX_TALLIES.values()), "queue.rescheduled",
+                  "queue.queue-message", "queue.queue-message-authenticated", "queue.local-submission", "queue.queue-dsn"}
+
+
+def postfix(text):
+    """Count a whole log. POSTFIX_EVENTS are those that it can tell."""
+    seen = collections.Counter()
+    origin, queued = {}, set()
+    for line in text.splitlines():
+        for event, pattern in POSTFIX_LINES.items():
+            seen[event] += bool(re.search(pattern, line))
+        if "disconnect from" in line:
+            for command, accepted, total in re.findall(r" (\w+)=(\d+)(?:/(\d+))?", line):
+                if command in POSTFIX_TALLIES:
+                    event, part = POSTFIX_TALLIES[command]
+                    seen[event] += int(accepted) if part == "accepted" else int(total or accepted) - int(accepted)
+        # Where a message came from is said before, and that it is in the queue when it is tried first.
+        if said := re.search(r"smtpd\[\d+\]: (\w+): client=.*?(, sasl_method=)?\S*(?:, sasl_username=.*)?$", line):
+            origin[said[1]] = "queue.queue-message-authenticated" if "sasl_method=" in line else "queue.queue-message"
+        elif said := re.search(r"pickup\[\d+\]: (\w+): uid=", line):
+            origin[said[1]] = "queue.local-submission"
+        elif said := re.search(r"bounce\[\d+\]: \w+: .* notification: (\w+)", line):
+            origin[said[1]] = "queue.queue-dsn"
+        if said := re.search(r"qmgr\[\d+\]: (\w+): from=.*queue active", line):
+            seen["queue.rescheduled"] += 1
+            if said[1] not in queued:
+                queued.add(said[1])
+        elif said := re.search(r"qmgr\[\d+\]: (\w+): removed", line):
+            seen["queue.rescheduled"] -= 1  # what was tried and is not removed was put off
+    for queue_id in queued:
+        seen[origin.get(queue_id, "unknown origin")] += 1
+    return seen
+
+# ---- Dovecot: (2.3 | 2.4), where they differ
+
+_LOGIN_ENDS = r"(imap|pop3|managesieve)-login: Info: (?!Authenticate )"
+_SESSION_ENDS = r" (imap|pop3|managesieve|sieve)\([^)]*\)<.*>: Info: (Disconnected|Logged out|Connection closed)"
+DOVECOT_LINES = {
+    "auth.success": r"-login: Info: (Login|Logged in): |Maximum number of connections",
+    "auth.failed": r"auth\b.*<\S+>.*: (Password mismatch|unknown user|allow_nets check failed)",
+    "auth.error": r"-login: Info: .*(temporary failure|\(temp_fail\))",
+    "limit.concurrent-connection": r"Maximum number of connections|Connection queue full",
+    "tls.handshake-error": r"-login: Info: .*TLS handshaking",
+    "message-ingest.lmtp": r"lmtp\(.*: Info: .*(saved mail to|stored mail into)",
+    "message-ingest.error": r"lmtp\(.*: Info: .*(save failed to|failed to store into)",
+}
+PROTOCOLS = {"imap": "imap", "pop3": "pop3", "managesieve": "manage-sieve", "sieve": "manage-sieve"}
+DOVECOT_EVENTS = {*DOVECOT_LINES, *(f"{protocol}.connection-{what}" for protocol in PROTOCOLS.values() for what in ("start", "end"))}
+
+
+def dovecot(text):
+    """Count a whole log. DOVECOT_EVENTS are those that it can tell."""
+    seen = collections.Counter()
+    for line in text.splitlines():
+        for event, pattern in DOVECOT_LINES.items():
+            seen[event] += bool(re.search(pattern, line))
+        # Every connection has one line when its login phase ends, and one more when its session ends.
+        if login := re.search(_LOGIN_ENDS, line):
+            protocol = PROTOCOLS[login[1]]
+            seen[f"{protocol}.connection-start"] += 1
+            seen[f"{protocol}.connection-end"] += not re.search(r"Info: (Login|Logged in): ", line)
+        elif end := re.search(_SESSION_ENDS, line):
+            seen[f"{PROTOCOLS[end[1]]}.connection-end"] += 1
+    return seen

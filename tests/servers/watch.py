@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a step, and compare what the server's log and the collector tell of it with what happened."""
+import time
+
+import truth
+from beds import dovecot, postfix
+from beds.bed import wait_until
+from collector import metric
+
+# What a collector may say late, or twice, must have come by then.
+SETTLE_S = 0.1
+TIMEOUT_S = 5
+
+_LOGS = {"postfix": postfix.log, "dovecot": dovecot.log}
+
+
+class _Log:
+    """The server's own log. It knows fewer events."""
+
+    name = "log"
+
+    def __init__(self, bed, server):
+        count, self._events = {
+            "postfix": (truth.postfix, truth.POSTFIX_EVENTS),
+            "dovecot": (truth.dovecot, truth.DOVECOT_EVENTS),
+        }[server]
+        self.read = lambda: count(_LOGS[server](bed))
+
+    def expected(self, step):
+        return {event: number for event, number in step.expected_log().items() if event in self._events}
+
+
+class _Collector:
+    """The collector's counters of one server."""
+
+    def __init__(self, collector, server, under_test):
+        self.name = f"mailgauge, {server}"
+        self._prefix = "" if server == under_test else f"{server}:"
+        self.read = lambda: collector.counts(server)
+
+    def expected(self, step):
+        """An event of this server is written plainly in the server's own table, else with the server's name."""
+        return {metric(event.removeprefix(self._prefix)): number for event, number in step.expected().items()
+                if event.startswith(self._prefix) and (self._prefix or ":" not in event)}
+
+
+def _moved(before, after):
+    return {name: after.get(name, 0) - before.get(name, 0) for name in {*before, *after} if after.get(name, 0) != before.get(name, 0)}
+
+
+def _difference(got, want):
+    return [f"{name}: {got.get(name, 0)}, expected {want.get(name, 0)}" for name in sorted({*got, *want}) if got.get(name, 0) != want.get(name, 0)]
+
+
+class Watch:
+    def __init__(self, bed, collectors):
+        self.bed = bed
+        self.collectors = collectors
+        self._last = {}
+
+    def check(self, step, server):
+        log = _LOGS[server]
+        mark = len(log(self.bed))
+        try:
+            self._check(step, server)
+        except Exception as error:
+            error.add_note(f"{server}'s log of this step:\n{log(self.bed)[mark:]}")
+            raise
+
+    def _check(self, step, server):
+        witnesses = [_Log(self.bed, server), *(_Collector(collector, name, server) for name, collector in self.collectors.items())]
+        before = {witness.name: witness.read() for witness in witnesses}
+        stray = [f"{witness.name}: {name}: {number:+d} after the step before" for witness in witnesses
+                 for name, number in _moved(self._last.get(witness.name, before[witness.name]), before[witness.name]).items()]
+        self._last = {}  # a step that breaks off leaves no number to hold the next one to
+        step.run(self.bed)
+
+        def wrong():
+            return [f"{witness.name}: {line}" for witness in witnesses
+                    for line in _difference(_moved(before[witness.name], witness.read()), witness.expected(step))]
+
+        try:
+            wait_until(lambda: not wrong(), "the counts", timeout=TIMEOUT_S)
+            time.sleep(SETTLE_S)
+        except TimeoutError:
+            pass  # the comparison below says what is missing
+        differences = stray + wrong()
+        self._last = {witness.name: witness.read() for witness in witnesses}
+        assert not differences, "\n".join(differences)
