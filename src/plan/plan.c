@@ -130,8 +130,8 @@ static void find_useful(struct planner *p)
 
 /* ---- reasons why not */
 
-static void add_miss(struct planner *p, const struct event_def *event, enum plan_why why, const char *file,
-		     const char *reason)
+static void add_miss(struct planner *p, const struct probe_def *row, const struct event_def *event, enum plan_why why,
+		     const char *file, const char *reason)
 {
 	struct plan *plan = p->plan;
 	const struct server_def *server = p->target->server;
@@ -139,12 +139,13 @@ static void add_miss(struct planner *p, const struct event_def *event, enum plan
 	for (size_t i = 0; i < plan->miss_cnt; i++) {
 		const struct plan_miss *old = &plan->misses[i];
 
-		if (old->event == event && old->server == server && !strcmp(old->file, file) &&
+		if (old->row == row && old->event == event && old->server == server && !strcmp(old->file, file) &&
 		    !strcmp(old->reason, reason))
 			return;
 	}
 	plan->misses = arena_grow(plan->mem, plan->misses, plan->miss_cnt, &p->miss_cap, sizeof(*plan->misses));
 	plan->misses[plan->miss_cnt++] = (struct plan_miss){
+	    .row = row,
 	    .event = event,
 	    .server = server,
 	    .why = why,
@@ -161,8 +162,23 @@ static void add_row_misses(struct planner *p, const struct probe_def *probe, enu
 			const struct act_def *act = &probe->rules[i].acts[k];
 
 			if (act->kind == ACT_COUNT && !config_event_disabled(p->config, act->event->name))
-				add_miss(p, act->event, why, file, reason);
+				add_miss(p, probe, act->event, why, file, reason);
 		}
+}
+
+/* forget_misses - of the rows that this one has taken the place of */
+static void forget_misses(struct planner *p, const struct probe_def *probe)
+{
+	struct plan *plan = p->plan;
+
+	for (const struct probe_def *first = probe->instead_of; first; first = first->instead_of) {
+		size_t kept = 0;
+
+		for (size_t i = 0; i < plan->miss_cnt; i++)
+			if (plan->misses[i].row != first)
+				plan->misses[kept++] = plan->misses[i];
+		plan->miss_cnt = kept;
+	}
 }
 
 /* ---- places */
@@ -392,6 +408,8 @@ static void plan_row(struct planner *p, const struct probe_def *probe)
 		if (ret && ret != -ENOENT)
 			add_row_misses(p, probe, WHY_UNRESOLVED, file->path, err);
 	}
+	if (*state == ROW_FOUND)
+		forget_misses(p, probe);
 	if (!has_file)
 		add_row_misses(p, probe, WHY_NO_FILE, probe->object->file, missing);
 }
@@ -414,7 +432,7 @@ static void plan_target(struct planner *p, const struct target *target)
 			plan_row(p, &server->probes[i]);
 	for (size_t i = 0; i < server->event_cnt; i++)
 		if (config_event_disabled(p->config, server->events[i]->name))
-			add_miss(p, server->events[i], WHY_DISABLED, "", "disabled in the configuration");
+			add_miss(p, NULL, server->events[i], WHY_DISABLED, "", "disabled in the configuration");
 }
 
 /* ---- the finished plan */

@@ -68,9 +68,10 @@ struct plan_miss {
 	const struct event_def *event;
 	const struct server_def *server;
 	enum plan_why why;
-	const char *file;   /* path, or the object's name */
-	const char *reason; /* a sentence */
-	bool is_partial;    /* other places still count this event */
+	const char *file;            /* path, or the object's name */
+	const char *reason;          /* a sentence */
+	bool is_partial;             /* other places still count this event */
+	const struct probe_def *row; /* that was looked for; NULL: disabled */
 };
 
 struct plan {

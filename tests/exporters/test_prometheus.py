@@ -112,8 +112,6 @@ def victoria_metrics(trixie, directory):
 
 
 def prometheus_3(_trixie, directory):
-    if "PROMETHEUS" not in os.environ:
-        pytest.skip("PROMETHEUS names no Prometheus 3")
     configuration(directory, [])
     one = Receiver(directory, lambda address: [
         os.environ["PROMETHEUS"], f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/data",
@@ -123,7 +121,10 @@ def prometheus_3(_trixie, directory):
     return one
 
 
-@pytest.fixture(scope="module", params=[victoria_metrics, prometheus_3], ids=lambda make: make.__name__)
+RECEIVERS = [victoria_metrics, *([prometheus_3] if "PROMETHEUS" in os.environ else [])]
+
+
+@pytest.fixture(scope="module", params=RECEIVERS, ids=lambda make: make.__name__)
 def receiver(request, trixie, tmp_path_factory):
     one = request.param(trixie, tmp_path_factory.mktemp("receiver"))
     yield one

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The plan is pure: a catalog text, a configuration and an open file go in; points, specs, series and reasons come out.
+ * What the specs do when they are hit is for tests/bpf. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h wants the four above first */
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "catalog/catalog.h"
+#include "config/config.h"
+#include "plan/explain.h"
+#include "plan/plan.h"
+
+#define HEAD                                                                                          \
+	"[server]\nname = \"toy\"\nexe = [\"*/daemon\"]\n[object]\ndaemon = { file = \"daemon*\" }\n" \
+	"other = { file = \"probes*\" }\n"                                                            \
+	"[callee.reply]\nvote = { arg = 1, min = 2, texts = [\"354 go ahead\", \"221 bye\", \"250 sender ok\"] }\n"
+#define EVENTS "toy.a = \"One.\"\ntoy.b = \"Two.\"\ntoy.c = \"Three.\"\n"
+#define SENDER "[[probe]]\nobject = \"daemon\"\ncall = \"reply\"\narg1 = \"250 sender ok\"\n"
+/* keeps the second object in use */
+#define OTHER "[[probe]]\nobject = \"other\"\nsymbol = \"no_such_function\"\nevent = \"toy.c\"\n"
+
+struct world {
+	struct arena *mem;
+	struct catalog catalog;
+	struct server_def *server;
+	struct config *config;
+	struct target target;
+	struct target_scan scan;
+	struct target_file files[2];
+	struct plan *plan;
+};
+
+static void world_open(struct world *w, const char *rows, const char *disabled)
+{
+	const struct config_flag flag = {"disabled-events", disabled};
+	const struct config_input input = {.flags = &flag, .flag_cnt = disabled ? 1 : 0};
+	char *text, err[512] = "";
+
+	*w = (struct world){.mem = arena_new()};
+	assert_int_equal(events_parse(&w->catalog.events, "events", EVENTS, strlen(EVENTS), w->mem, err), 0);
+	text = arena_printf(w->mem, "%s%s", HEAD, rows);
+	if (catalog_parse_server(&w->server, &w->catalog.events, "toy.toml", text, strlen(text), w->mem, err))
+		fail_msg("%s", err);
+	w->catalog.servers = &w->server;
+	w->catalog.server_cnt = 1;
+	assert_int_equal(config_load(&w->config, &input), 0);
+	w->target = (struct target){.server = w->server, .pid = 1, .exe = "/daemon", .files = w->files};
+	w->scan = (struct target_scan){.targets = &w->target, .target_cnt = 1};
+}
+
+static void world_file(struct world *w, unsigned object, const char *sample)
+{
+	char path[512];
+	struct target_file *file = &w->files[w->target.file_cnt];
+
+	snprintf(path, sizeof(path), "%s/%s", SAMPLES_DIR, sample);
+	*file = (struct target_file){.object = &w->server->objects[object],
+				     .path = sample,
+				     .ino = 100 + w->target.file_cnt,
+				     .fd = open(path, O_RDONLY)};
+	assert_true(file->fd >= 0);
+	w->target.file_cnt++;
+}
+
+static void world_plan(struct world *w)
+{
+	char err[256] = "";
+
+	if (plan_build(&w->plan, w->config, &w->catalog, &w->scan, err))
+		fail_msg("%s", err);
+}
+
+static void world_close(struct world *w)
+{
+	plan_free(&w->plan);
+	config_free(&w->config);
+	for (size_t i = 0; i < w->target.file_cnt; i++)
+		close(w->files[i].fd);
+	arena_free(&w->mem);
+}
+
+static void tell_point(const struct plan_file *file, const struct plan_point *point, struct buf *out)
+{
+	uint16_t spec = point->spec;
+
+	buf_printf(out, "%s%s:", file->file->path, point->is_return ? " return" : "");
+	for (size_t i = 0; i < point->event_cnt; i++)
+		buf_printf(out, " %s", point->events[i]->name);
+	for (; spec != PROBE_NONE; spec = file->specs[spec].spec.next)
+		buf_printf(out, " [%u values, %zu rules, %zu cases]", file->specs[spec].spec.value_cnt,
+			   file->specs[spec].rule_cnt, file->specs[spec].case_cnt);
+	buf_putc(out, '\n');
+}
+
+/* tell - the plan in a line for each thing that matters here; points in the order of the catalog's rows, since their
+ * addresses are the compiler's choice */
+static void tell(const struct plan *plan, struct buf *out)
+{
+	for (size_t i = 0; i < plan->file_cnt; i++)
+		for (size_t spec = 0; spec < plan->files[i].spec_cnt; spec++)
+			for (size_t k = 0; k < plan->files[i].point_cnt; k++)
+				if (plan->files[i].points[k].spec == spec)
+					tell_point(&plan->files[i], &plan->files[i].points[k], out);
+	for (size_t i = 0; i < plan->series_cnt; i++)
+		buf_printf(out, "series %s\n", plan->series[i].key);
+	for (size_t i = 0; i < plan->miss_cnt; i++)
+		buf_printf(out, "%s %s: %s\n", plan->misses[i].is_partial ? "partly" : "not",
+			   plan->misses[i].event->name, plan->misses[i].reason);
+}
+
+static const struct {
+	const char *name, *rows, *disabled, *want;
+} cases[] = {
+    {"a call with a constant text: one site, one rule, compared relative to the site",
+     SENDER "event = \"toy.a\"\n" OTHER, NULL,
+     "daemon-plain: toy.a [1 values, 1 rules, 0 cases]\nseries toy toy.a\n"
+     "not toy.c: no running process has it, nor is it on disk\n"},
+    {"disabled: not attached, no series", SENDER "event = \"toy.a\"\n" OTHER, "toy.a,toy.c",
+     "not toy.a: disabled in the configuration\nnot toy.c: disabled in the configuration\n"},
+    {"a disabled rule before others stays, so that its hits do not fall through",
+     SENDER "rules = [ { if = 'arg2 == 1', count = \"toy.a\" }, { count = \"toy.b\" } ]\n" OTHER, "toy.a,toy.c",
+     "daemon-plain: toy.b [2 values, 2 rules, 0 cases]\nseries toy toy.b\n"
+     "not toy.a: disabled in the configuration\nnot toy.c: disabled in the configuration\n"},
+    {"a disabled rule behind the others goes",
+     SENDER "rules = [ { if = 'arg2 == 1', count = \"toy.a\" }, { count = \"toy.b\" } ]\n" OTHER, "toy.b,toy.c",
+     "daemon-plain: toy.a [2 values, 1 rules, 0 cases]\nseries toy toy.a\n"
+     "not toy.b: disabled in the configuration\nnot toy.c: disabled in the configuration\n"},
+    {"process names multiply the rules", SENDER "who = [\"one\", \"two\"]\nevent = \"toy.a\"\n" OTHER, "toy.c",
+     "daemon-plain: toy.a [2 values, 2 rules, 0 cases]\nseries toy toy.a\n"
+     "not toy.c: disabled in the configuration\n"},
+    {"labels make series",
+     SENDER "rules = [ { if = 'arg2 == 1', count = \"toy.a\", labels = { why = \"x\" } },"
+	    " { count = \"toy.a\", labels = { why = \"y\" } } ]\n" OTHER,
+     "toy.c",
+     "daemon-plain: toy.a [2 values, 2 rules, 0 cases]\nseries toy toy.a why=x\nseries toy toy.a why=y\n"
+     "not toy.c: disabled in the configuration\n"},
+    {"what nobody asks for is not remembered",
+     "[slot]\nseen = \"s\"\n" SENDER "rules = [ { remember = \"seen[tid] = 1\" } ]\n"
+     "[[probe]]\nobject = \"daemon\"\ncall = \"reply\"\narg1 = \"221 bye\"\nrules = [ { if = 'seen[tid] == 1', count = \"toy.a\" } ]\n" OTHER,
+     "toy.a,toy.c", "not toy.a: disabled in the configuration\nnot toy.c: disabled in the configuration\n"},
+    {"what somebody asks for is, also at a place that counts nothing",
+     "[slot]\nseen = \"s\"\n" SENDER "rules = [ { remember = \"seen[tid] = 1\" } ]\n"
+     "[[probe]]\nobject = \"daemon\"\ncall = \"reply\"\narg1 = \"221 bye\"\nrules = [ { if = 'seen[tid] == 1', count = \"toy.a\" } ]\n" OTHER,
+     "toy.c",
+     "daemon-plain: [2 values, 1 rules, 0 cases]\ndaemon-plain: toy.a [3 values, 1 rules, 0 cases]\nseries toy toy.a\n"
+     "not toy.c: disabled in the configuration\n"},
+    {"an alternative serves where the first way finds nothing",
+     "[[probe]]\nid = \"x\"\nobject = \"daemon\"\nsymbol = \"no_such\"\nevent = \"toy.a\"\n" SENDER
+     "instead-of = \"x\"\nevent = \"toy.a\"\n" OTHER,
+     "toy.c",
+     "daemon-plain: toy.a [1 values, 1 rules, 0 cases]\nseries toy toy.a\n"
+     "not toy.c: disabled in the configuration\n"},
+    {"and not where it finds something",
+     SENDER "id = \"x\"\nevent = \"toy.a\"\n[[probe]]\nobject = \"daemon\"\ncall = \"reply\"\narg1 = \"221 bye\"\n"
+	    "instead-of = \"x\"\nevent = \"toy.a\"\n" OTHER,
+     "toy.c",
+     "daemon-plain: toy.a [1 values, 1 rules, 0 cases]\nseries toy toy.a\nnot toy.c: disabled in the configuration\n"},
+    {"rows at one place are a chain", SENDER "event = \"toy.a\"\n" SENDER "event = \"toy.b\"\n" OTHER, "toy.c",
+     "daemon-plain: toy.a toy.b [1 values, 1 rules, 0 cases] [1 values, 1 rules, 0 cases]\n"
+     "series toy toy.a\nseries toy toy.b\nnot toy.c: disabled in the configuration\n"},
+    {"rows that select are the cases of one switch, before the others",
+     SENDER "event = \"toy.b\"\n" SENDER "select = 'str arg2 == \"x\"'\nevent = \"toy.a\"\n" SENDER
+	    "select = 'str arg2 == \"y\"'\nevent = \"toy.a\"\n" OTHER,
+     "toy.c",
+     "daemon-plain: toy.a toy.b [2 values, 0 rules, 2 cases] [1 values, 1 rules, 0 cases]\n"
+     "series toy toy.b\nseries toy toy.a\nnot toy.c: disabled in the configuration\n"},
+    {"a text that nobody passes",
+     "[[probe]]\nobject = \"daemon\"\ncall = \"reply\"\narg1 = \"299 nothing\"\nevent = \"toy.a\"\n" SENDER
+     "event = \"toy.b\"\n" OTHER,
+     "toy.c",
+     "daemon-plain: toy.b [1 values, 1 rules, 0 cases]\nseries toy toy.b\n"
+     "not toy.a: no call of the function takes this text\nnot toy.c: disabled in the configuration\n"},
+};
+
+static void test_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world w;
+		struct buf got;
+
+		buf_init(&got, 65536);
+		world_open(&w, cases[i].rows, cases[i].disabled);
+		world_file(&w, 0, "daemon-plain");
+		world_plan(&w);
+		tell(w.plan, &got);
+		if (strcmp(buf_text(&got), cases[i].want))
+			fail_msg("%s:\ngot:\n%swant:\n%s", cases[i].name, buf_text(&got), cases[i].want);
+		buf_free(&got);
+		world_close(&w);
+	}
+}
+
+/* The same row finds its one event in every build of the same program. */
+static void test_builds(void **state)
+{
+	static const char *const builds[] = {"daemon-plain", "daemon-cet",   "daemon-noplt",  "daemon-relr",
+					     "daemon-fixed", "daemon-frame", "daemon-static", "daemon-bare"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(builds) / sizeof(builds[0]); i++) {
+		struct world w;
+
+		world_open(&w, SENDER "event = \"toy.a\"\n" OTHER, "toy.c");
+		world_file(&w, 0, builds[i]);
+		world_plan(&w);
+		if (w.plan->file_cnt != 1 || w.plan->files[0].point_cnt != 1)
+			fail_msg("%s: %zu points, %s", builds[i], w.plan->file_cnt ? w.plan->files[0].point_cnt : 0,
+				 w.plan->miss_cnt ? w.plan->misses[0].reason : "no reason");
+		world_close(&w);
+	}
+}
+
+/* One inode that two targets see is one file of the plan; two inodes are two. */
+static void test_files(void **state)
+{
+	struct world w;
+	struct target targets[2];
+
+	(void)state;
+	world_open(&w, SENDER "event = \"toy.a\"\n" OTHER, "toy.c");
+	world_file(&w, 0, "daemon-plain");
+	targets[0] = targets[1] = w.target;
+	targets[1].pid = 2;
+	w.scan.targets = targets;
+	w.scan.target_cnt = 2;
+	world_plan(&w);
+	assert_int_equal(w.plan->file_cnt, 1);
+	assert_int_equal(w.plan->files[0].point_cnt, 1);
+	plan_free(&w.plan);
+
+	world_file(&w, 0, "daemon-cet");
+	targets[0] = w.target;
+	w.scan.target_cnt = 1;
+	world_plan(&w);
+	assert_int_equal(w.plan->file_cnt, 2);
+	assert_int_equal(w.plan->files[1].point_cnt, 1);
+	assert_int_equal(w.plan->series_cnt, 1);
+	world_close(&w);
+}
+
+/* A file that is no program costs its own events only. */
+static void test_broken_file(void **state)
+{
+	struct world w;
+	char err[64];
+
+	(void)state;
+	world_open(&w, SENDER "event = \"toy.a\"\n" OTHER, NULL);
+	world_file(&w, 0, "daemon-plain");
+	world_file(&w, 1, ".made");
+	world_plan(&w);
+	assert_int_equal(w.plan->files[0].point_cnt, 1);
+	assert_int_equal(w.plan->miss_cnt, 1);
+	assert_string_equal(w.plan->misses[0].event->name, "toy.c");
+	assert_int_equal(w.plan->misses[0].why, WHY_UNRESOLVED);
+	snprintf(err, sizeof(err), "%.60s", w.plan->misses[0].reason);
+	assert_true(*err != '\0');
+	world_close(&w);
+}
+
+static void test_json(void **state)
+{
+	struct world w;
+	struct buf got;
+
+	(void)state;
+	buf_init(&got, 65536);
+	world_open(&w, SENDER "event = \"toy.a\"\n" OTHER, NULL);
+	world_file(&w, 0, "daemon-plain");
+	world_plan(&w);
+	/* what depends on the compiler */
+	w.plan->files[0].build_id = "abc";
+	w.plan->files[0].points[0].site.offset = 4660;
+	strcpy(w.plan->files[0].points[0].site.text, "call 0x1234");
+	explain_json(&got, w.plan);
+	assert_string_equal(
+	    buf_text(&got),
+	    "{\"points\":[{\"server\":\"toy\",\"events\":[\"toy.a\"],\"file\":\"daemon-plain\",\"deleted\":false,"
+	    "\"build_id\":\"abc\",\"inode\":100,\"offset\":4660,\"when\":\"entry\",\"instruction\":\"call 0x1234\","
+	    "\"cost\":\"emulated\"}],\"missing\":[{\"server\":\"toy\",\"event\":\"toy.c\",\"why\":\"no-file\","
+	    "\"partial\":false,\"file\":\"probes*\",\"reason\":\"no running process has it, nor is it on disk\"}],"
+	    "\"series\":[{\"server\":\"toy\",\"event\":\"toy.a\",\"labels\":{}}]}\n");
+	buf_reset(&got);
+	explain_table(&got, w.plan);
+	assert_non_null(strstr(buf_text(&got), "0x00001234  emulated entry   call 0x1234"));
+	assert_non_null(strstr(buf_text(&got), "not counted: toy  toy.c: probes*: no running process has it"));
+	buf_free(&got);
+	world_close(&w);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_rows),        cmocka_unit_test(test_builds), cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_broken_file), cmocka_unit_test(test_json),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
