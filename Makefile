@@ -148,7 +148,8 @@ fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ)) $(SAMPLES) ## fuzz ever
 	$(Q)for t in $(patsubst tests/fuzz/fuzz-%.c,%,$(FUZZ)); do \
 		mkdir -p $(BUILD)/fuzz/corpus-$$t && \
 		$(BUILD)/fuzz/fuzz-$$t -max_total_time=$(T) -timeout=20 -rss_limit_mb=4096 -max_len=65536 -verbosity=0 \
-			-artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$t $(BUILD)/samples tests/golden/catalog src/catalog || exit 1; \
+			-artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$t $(BUILD)/samples tests/golden/catalog src/catalog \
+			>$(BUILD)/fuzz/$$t.log 2>&1 || { tail -n 60 $(BUILD)/fuzz/$$t.log; exit 1; }; \
 		echo "fuzz-$$t: $(T) s without a finding"; \
 	done
 fuzz-short:

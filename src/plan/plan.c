@@ -29,6 +29,7 @@ struct planner {
 	struct plan *plan;
 	const struct config *config;
 	const struct catalog *catalog;
+	bool calls_are_fatal;
 	struct draft *drafts;
 	size_t draft_cap, miss_cap;
 	/* of the instance at hand */
@@ -335,6 +336,20 @@ static void add_point_events(struct planner *p, struct plan_point *point, const 
 		}
 }
 
+/* refuse_calls - no probe may be at a call: this kernel would kill a server that has a shadow stack */
+static int refuse_calls(const struct spots *spots, char err[static 256])
+{
+	const unsigned char call = 0xe8; /* call rel32, x86-64 */
+
+	for (size_t i = 0; i < spots->count; i++)
+		if (spots->items[i].site.bytes[0] == call) {
+			snprintf(err, 256,
+				 "a probe at a call would kill processes with a shadow stack on a kernel before 6.18");
+			return -EOPNOTSUPP;
+		}
+	return 0;
+}
+
 /* place_row - find the row in one file and put it into the plan. 0 or -errno with a sentence in err; *placed tells
  * whether it is there, at all its places or (with an error) at some of them */
 static int place_row(struct planner *p, struct draft *draft, const struct probe_def *probe, bool *placed,
@@ -352,6 +367,8 @@ static int place_row(struct planner *p, struct draft *draft, const struct probe_
 	struct spots spots;
 	int ret = resolve(&spots, probe, &draft->source, p->plan->mem, err);
 
+	if (!ret && p->calls_are_fatal)
+		ret = refuse_calls(&spots, err);
 	for (size_t i = 0; i < spots.count && !ret; i++) {
 		struct plan_point *point = find_point(draft_file(p, draft), &spots.items[i]);
 
@@ -500,7 +517,8 @@ int plan_build(struct plan **out, const struct config *config, const struct cata
 {
 	struct arena *mem = arena_new();
 	struct plan *plan = arena_alloc(mem, sizeof(*plan));
-	struct planner p = {.plan = plan, .config = config, .catalog = catalog};
+	struct planner p = {
+	    .plan = plan, .config = config, .catalog = catalog, .calls_are_fatal = scan->calls_are_fatal};
 
 	plan->mem = mem;
 	for (size_t i = 0; i < scan->target_cnt; i++)

@@ -93,21 +93,55 @@ int proc_open_map_file(int proc_fd, pid_t pid, const struct proc_map *map)
 	return open_entry(proc_fd, pid, name, O_PATH);
 }
 
-int proc_read_stat(int proc_fd, pid_t pid, struct proc_stat *out)
+/* read_entry - a small file of the process as text; 0 or -errno */
+static int read_entry(int proc_fd, pid_t pid, const char *name, char *text, size_t size)
 {
-	char text[2048]; /* one line of 52 numbers and a name of at most 64 bytes */
-	int fd = open_entry(proc_fd, pid, "stat", O_RDONLY), error;
+	int fd = open_entry(proc_fd, pid, name, O_RDONLY), error;
 	ssize_t len;
 
 	if (fd < 0)
 		return fd;
-	len = read(fd, text, sizeof(text) - 1);
+	len = read(fd, text, size - 1);
 	error = errno;
 	close(fd);
 	if (len < 0)
 		return -error;
 	text[len] = '\0';
+	return 0;
+}
+
+int proc_read_stat(int proc_fd, pid_t pid, struct proc_stat *out)
+{
+	char text[2048]; /* one line of 52 numbers and a name of at most 64 bytes */
+	int ret = read_entry(proc_fd, pid, "stat", text, sizeof(text));
+
+	if (ret)
+		return ret;
 	return proc_parse_stat(text, out) && out->pid == pid ? 0 : -EINVAL;
+}
+
+bool proc_has_shadow_stack(int proc_fd, pid_t pid)
+{
+	static const char key[] = "\nx86_Thread_features:";
+	char text[8192], *features;
+
+	if (read_entry(proc_fd, pid, "status", text, sizeof(text)))
+		return false;
+	features = strstr(text, key);
+	if (!features)
+		return false;
+	features += strlen(key);
+	features[strcspn(features, "\n")] = '\0';
+	return strstr(features, "shstk") != NULL;
+}
+
+bool proc_kernel_pushes_calls(const char *release)
+{
+	unsigned major, minor;
+
+	if (sscanf(release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major > 6 || (major == 6 && minor >= 18);
 }
 
 ssize_t proc_read_link(int proc_fd, pid_t pid, const char *name, char *out, size_t size)

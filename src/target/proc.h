@@ -21,6 +21,12 @@ int proc_read_stat(int proc_fd, pid_t pid, struct proc_stat *out);
 ssize_t proc_read_link(int proc_fd, pid_t pid, const char *name, char *out, size_t size);
 /* proc_read_byte - of the process's memory; 0 or -errno (-ESRCH: it is gone) */
 int proc_read_byte(int proc_fd, pid_t pid, uint64_t address, unsigned char *out);
+/* proc_has_shadow_stack - is a user shadow stack (CET) on in the process? /proc/PID/status says so since Linux 6.6 */
+bool proc_has_shadow_stack(int proc_fd, pid_t pid);
+/* proc_kernel_pushes_calls - does a kernel of this release ("6.12.5-1-amd64"), when it emulates a probed call, push
+ * to the shadow stack as well? Since the x86 uprobe work of August 2025 (shstk_push() in branch_emulate_op()), which
+ * Linux 6.18 has. An older one leaves the process to die at the function's return. */
+bool proc_kernel_pushes_calls(const char *release);
 /* proc_cut_deleted - cut the kernel's " (deleted)" off a path; true when it was there. A file whose own name ends
  * so is taken for a deleted one: only its inode, never this text, decides which file is opened. */
 bool proc_cut_deleted(char *path);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -192,6 +193,18 @@ static void list_tree(struct instance *out, const struct process *root, struct a
 	out->pid_cnt = count;
 }
 
+static bool calls_are_fatal(const struct instance *instance, int proc_fd)
+{
+	struct utsname kernel;
+
+	if (!uname(&kernel) && proc_kernel_pushes_calls(kernel.release))
+		return false;
+	for (size_t i = 0; i < instance->pid_cnt; i++)
+		if (proc_has_shadow_stack(proc_fd, instance->pids[i]))
+			return true;
+	return false;
+}
+
 /* add_target - the instance with this root process, unless that is gone */
 static void add_target(struct target_scan *scan, const struct process *root, int proc_fd, size_t *cap)
 {
@@ -207,6 +220,7 @@ static void add_target(struct target_scan *scan, const struct process *root, int
 	} else {
 		scan->targets = arena_grow(scan->mem, scan->targets, scan->target_cnt, cap, sizeof(*scan->targets));
 		scan->targets[scan->target_cnt++] = target;
+		scan->calls_are_fatal = scan->calls_are_fatal || calls_are_fatal(&instance, proc_fd);
 	}
 	arena_free(&mem);
 }

@@ -49,6 +49,8 @@ struct target_open {
 struct target_scan {
 	struct target *targets; /* sorted by server name, then pid */
 	size_t target_cnt;
+	/* A process with a user shadow stack runs here, and this kernel would kill it at an emulated call. */
+	bool calls_are_fatal;
 	struct target_open *open;
 	size_t open_cnt, open_cap;
 	struct arena *mem;

@@ -178,7 +178,7 @@ static const struct {
      "event = \"toy.b\"\n" OTHER,
      "toy.c",
      "daemon-plain: toy.b [1 values, 1 rules, 0 cases]\nseries toy toy.b\n"
-     "not toy.a: no call of the function takes this text\nnot toy.c: disabled in the configuration\n"},
+     "not toy.a: the file does not use the text \"299 nothing\"\nnot toy.c: disabled in the configuration\n"},
 };
 
 static void test_rows(void **state)
@@ -268,6 +268,23 @@ static void test_broken_file(void **state)
 	world_close(&w);
 }
 
+/* Where an emulated call is fatal, none is probed, and the plan says why. */
+static void test_shadow_stack(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w, SENDER "event = \"toy.a\"\n" OTHER, "toy.c");
+	world_file(&w, 0, "daemon-plain");
+	w.scan.calls_are_fatal = true;
+	world_plan(&w);
+	assert_int_equal(w.plan->files[0].point_cnt, 0);
+	assert_int_equal(w.plan->series_cnt, 0);
+	assert_string_equal(w.plan->misses[0].event->name, "toy.a");
+	assert_non_null(strstr(w.plan->misses[0].reason, "shadow stack"));
+	world_close(&w);
+}
+
 static void test_json(void **state)
 {
 	struct world w;
@@ -302,7 +319,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),        cmocka_unit_test(test_builds), cmocka_unit_test(test_files),
-	    cmocka_unit_test(test_broken_file), cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_broken_file), cmocka_unit_test(test_json),   cmocka_unit_test(test_shadow_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -829,6 +829,38 @@ static void compares_mapped_files(void **state)
 
 #define in_dir(test) cmocka_unit_test_setup_teardown(test, in_temp_dir, remove_temp_dir)
 
+static void shadow_stacks(void **state)
+{
+	static const struct {
+		const char *status;
+		bool want;
+	} statuses[] = {
+	    {"Name:\tx\nx86_Thread_features:\tshstk wrss \nx86_Thread_features_locked:\t\n", true},
+	    {"Name:\tx\nx86_Thread_features:\t\nx86_Thread_features_locked:\tshstk \n", false},
+	    {"Name:\tshstk\nState:\tS\n", false},
+	    {"", false},
+	};
+	static const struct {
+		const char *release;
+		bool want;
+	} releases[] = {
+	    {"6.18.44", true}, {"6.17.9-1-amd64", false}, {"7.0.0", true},
+	    {"5.20.1", false}, {"6.6.0", false},          {"odd", false},
+	};
+	int proc_fd;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		write_text(at("shadow/7/status"), statuses[i].status);
+		proc_fd = open(at("shadow"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_int_equal(proc_has_shadow_stack(proc_fd, 7), statuses[i].want);
+		assert_false(proc_has_shadow_stack(proc_fd, 8));
+		close(proc_fd);
+	}
+	for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++)
+		assert_int_equal(proc_kernel_pushes_calls(releases[i].release), releases[i].want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -851,6 +883,7 @@ int main(void)
 	    in_dir(follows_a_replaced_file),
 	    in_dir(sees_breakpoints),
 	    in_dir(compares_mapped_files),
+	    in_dir(shadow_stacks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
