@@ -198,6 +198,20 @@ exporters: $(BUILD)/exporters/fake-exporter ## exporters against real receivers 
 servers: $(BUILD)/mailgauge ## real Postfix and Dovecot of Debian 12 and 13 with known numbers (root)
 	$(Q)MAILGAUGE=$(abspath $<) $$(scripts/venv.sh)/bin/python -m pytest -q -p no:cacheprovider tests/servers
 
+# ---- benchmarks: figures, never a verdict
+
+$(BUILD)/bench/library.so: tests/bpf/toys/library.c tests/bpf/toys/library.h
+	@mkdir -p $(@D)
+	$(call say,TOY,$@)$(CC) -O2 -fPIC -shared -s -o $@ $<
+$(BUILD)/bench/bench-%: tests/bench/%.c $(BUILD)/bpf/bed.o $(BUILD)/obj/libmailgauge.a
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS_) $(CFLAGS_) -Wno-missing-prototypes $(CFLAGS) -c $< -o $@.o
+	$(Q)$(CXX) -o $@ $@.o $(BUILD)/bpf/bed.o $(BUILD)/obj/libmailgauge.a $(LDLIBS_) -lcmocka
+
+bench: $(BUILD)/mailgauge $(addprefix $(BUILD)/bench/,library.so bench-hit bench-attach) ## what it costs (root)
+	$(Q)scripts/deps.sh check
+	$(Q)tests/bench/run.sh $(BUILD)
+
 lint: ## format, layers, clang's analyser, scripts
 	$(Q)scripts/lint.sh
 

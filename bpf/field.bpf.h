@@ -15,30 +15,29 @@ struct {
 
 struct walk {
 	const struct probe_layout *layout;
-	__u64 object;	  /* whose fields are looked at; 0: the end */
-	__u64 field, end; /* the next field of this object, and where its fields end */
-	__u64 key;	  /* hash of the wanted name */
-	__u32 field_size, left;
+	__u64 object;           /* whose fields are looked at; 0: the end */
+	__u64 field;            /* the next field of this object */
+	__u64 key;              /* hash of the wanted name */
+	__u32 field_size, left; /* fields of this object that are still to be looked at */
+	int err;
 	bool found;
-	long err;
 };
 
 /* walk_open - look up where the object's fields are */
 static __always_inline void walk_open(struct walk *walk)
 {
-	__u64 array = 0, data = 0, used = 0, size = 0;
+	__u64 array = 0, word = 0;
 
-	walk->field = walk->end = 0;
-	walk->left = PROBE_FIELD_COUNT;
+	walk->left = 0;
 	walk->err |= read_user(&array, 8, walk->object + walk->layout->array);
-	walk->err |= read_user(&size, 8, walk->object + walk->layout->array + 8);
+	walk->err |= read_user(&word, 8, walk->object + walk->layout->array + 8);
 	if (!array)
 		return;
-	walk->err |= read_user(&data, 8, array);
-	walk->err |= read_user(&used, 8, array + 8);
-	walk->field_size = size;
-	walk->field = data;
-	walk->end = data + used;
+	walk->field_size = word;
+	walk->err |= read_user(&walk->field, 8, array);
+	walk->err |= read_user(&word, 8, array + 8);
+	word = walk->field_size ? word / walk->field_size : 0;
+	walk->left = word < PROBE_FIELD_COUNT ? word : PROBE_FIELD_COUNT;
 }
 
 /* walk_step - a step of bpf_loop: look at one field, or go up to the parent */
@@ -50,12 +49,9 @@ static long walk_step(__u32 step, void *data)
 	(void)step;
 	if (!walk->object || walk->err)
 		return 1;
-	if (!walk->field_size || !walk->left || walk->field + walk->field_size > walk->end) {
-		__u64 parent = 0;
-
-		walk->err |= read_user(&parent, 8, walk->object + walk->layout->parent);
-		walk->object = parent;
-		if (!parent)
+	if (!walk->left) {
+		walk->err |= read_user(&walk->object, 8, walk->object + walk->layout->parent);
+		if (!walk->object)
 			return 1;
 		walk_open(walk);
 		return 0;

@@ -152,10 +152,8 @@ __noinline __u64 compute(const struct hit *hit, const struct probe_value *value)
 }
 
 /* compute_all - all values of a spec */
-__noinline int compute_all(struct hit *hit, const struct probe_spec *spec)
+static __always_inline void compute_all(struct hit *hit, const struct probe_spec *spec)
 {
-	if (!hit || !spec)
-		return 0;
 	for (__u32 i = 0; i < PROBE_SPEC_VALUES; i++) {
 		if (i < spec->first_value)
 			continue;
@@ -163,7 +161,6 @@ __noinline int compute_all(struct hit *hit, const struct probe_spec *spec)
 			break;
 		hit->v[i] = compute(hit, &spec->values[i]);
 	}
-	return 0;
 }
 
 static __always_inline bool holds(const struct hit *hit, const struct probe_cond *cond)
@@ -196,7 +193,7 @@ static __always_inline void act_on(const struct hit *hit, const struct probe_act
 		bpf_map_delete_elem(&store, &key);
 		return;
 	}
-	stored = act->value < PROBE_SPEC_VALUES ? hit->v[act->value & (PROBE_SPEC_VALUES - 1)] : act->operand;
+	stored = act->value == PROBE_SPEC_VALUES ? act->operand : hit->v[act->value & (PROBE_SPEC_VALUES - 1)];
 	if (bpf_map_update_elem(&store, &key, &stored, BPF_ANY))
 		count(PROBE_OWN_STORE_FAILURES);
 }
@@ -286,10 +283,10 @@ static __always_inline int handle(struct pt_regs *ctx)
 	/* All registers are copied out first: a switch over context loads makes clang 14 merge them into one with a
 	 * computed offset, which the verifier refuses ("dereference of modified ctx ptr"). */
 	struct hit hit = {
-		.arg = REG_ARGS(ctx),
-		.sp = REG_SP(ctx),
-		.ip = REG_IP(ctx),
-		.ret = REG_RET(ctx),
+	    .arg = {REG_ARGS(ctx)},
+	    .sp = REG_SP(ctx),
+	    .ip = REG_IP(ctx),
+	    .ret = REG_RET(ctx),
 	};
 	__u32 index = bpf_get_attach_cookie(ctx);
 	struct probe_spec *spec;

@@ -14,53 +14,55 @@
 #include <linux/types.h> /* the BPF side has __u64 from vmlinux.h */
 #endif
 
-#define PROBE_SPECS 4096  /* attach points of all files together, and cases of switches */
-#define PROBE_RULES 16384 /* rules of all specs together */
-#define PROBE_SERIES 4096 /* counters */
-#define PROBE_CASES 4096  /* entries of all switches together */
-#define PROBE_STORE 65536 /* remembered values, all slots together; the oldest give way */
+#define PROBE_SPECS  4096  /* attach points of all files together, and cases of switches */
+#define PROBE_RULES  16384 /* rules of all specs together */
+#define PROBE_SERIES 4096  /* counters */
+#define PROBE_CASES  4096  /* entries of all switches together */
+#define PROBE_STORE  65536 /* remembered values, all slots together; the oldest give way */
 
-#define PROBE_SPEC_VALUES 16 /* values of one spec; a power of two: it bounds the verifier's view of an index */
-#define PROBE_SPEC_RULES 32  /* rules of one spec */
-#define PROBE_RULE_CONDS 4
-#define PROBE_RULE_ACTS 3
-#define PROBE_STRING 64	     /* bytes of a string that are read and hashed, its NUL included */
-#define PROBE_NEEDLE 32	     /* longest text of PROBE_OP_CONTAINS */
-#define PROBE_HAYSTACK 384   /* bytes that PROBE_OP_CONTAINS searches */
-#define PROBE_FIELD_LEVELS 8 /* parents that PROBE_OP_FIELD climbs at most */
-#define PROBE_FIELD_COUNT 24 /* fields of one level that it looks at */
-#define PROBE_CHAIN 4	     /* specs at one attach point */
-#define PROBE_NEEDLES 64
-#define PROBE_LAYOUTS 16
-#define PROBE_NONE 0xffffu   /* no such spec */
+#define PROBE_SPEC_VALUES  16 /* values of one spec; a power of two: it bounds the verifier's view of an index */
+#define PROBE_SPEC_RULES   32 /* rules of one spec */
+#define PROBE_RULE_CONDS   4
+#define PROBE_RULE_ACTS    3
+#define PROBE_STRING       64  /* bytes of a string that are read and hashed, its NUL included */
+#define PROBE_NEEDLE       32  /* longest text of PROBE_OP_CONTAINS */
+#define PROBE_HAYSTACK     384 /* where in a text PROBE_OP_CONTAINS lets a match begin */
+#define PROBE_FIELD_LEVELS 8   /* parents that PROBE_OP_FIELD climbs at most */
+#define PROBE_FIELD_COUNT  24  /* fields of one level that it looks at */
+#define PROBE_CHAIN        4   /* specs at one attach point */
+#define PROBE_NEEDLES      64
+#define PROBE_LAYOUTS      16
+#define PROBE_NONE         0xffffu /* no such spec */
 
 /* What a value is computed from. `v[src]` is the value number `src`, computed before. */
 enum probe_op {
-	PROBE_OP_ARG,	   /* argument register number `src` */
-	PROBE_OP_STACK,	   /* 8 bytes at stack pointer + off */
-	PROBE_OP_RET,	   /* the return value (return probes only) */
-	PROBE_OP_ARG_REL,  /* argument register `src` minus the probe's address: tells a constant, whatever the load base */
-	PROBE_OP_CONST,	   /* `key` itself */
-	PROBE_OP_READ,	   /* `size` bytes at v[src] + off (0 if unreadable) */
-	PROBE_OP_TRUNC,	   /* the low `size` bytes of v[src] */
-	PROBE_OP_STR,	   /* hash of the string at v[src], at most PROBE_STRING bytes with its NUL */
-	PROBE_OP_PREFIX,   /* hash of the string's first `off` bytes; a shorter string never equals */
-	PROBE_OP_CONTAINS, /* 1 if the text number `key` of map `needles` is in the string's first PROBE_HAYSTACK bytes */
-	PROBE_OP_COMM,	   /* hash of the process name */
-	PROBE_OP_PID,	   /* process id (of all its threads), in the initial pid namespace */
-	PROBE_OP_TID,	   /* thread id, in the initial pid namespace */
-	PROBE_OP_MIX,	   /* hash of v[src] and v[off]: a key made of two */
-	PROBE_OP_RECALL,   /* what is stored in slot `off` under key v[src]; 0 if nothing */
-	PROBE_OP_FIELD_STR,    /* hash of the text of the field with name hash `key` in the keyed list at v[src] of
-				* layout number `off`; of its first `size` bytes, if size is not 0; 0 if there is none */
+	PROBE_OP_ARG,     /* argument register number `src` */
+	PROBE_OP_STACK,   /* 8 bytes at stack pointer + off */
+	PROBE_OP_RET,     /* the return value (return probes only) */
+	PROBE_OP_ARG_REL, /* argument register `src` minus the probe's address: tells a constant, whatever the load base
+			   */
+	PROBE_OP_CONST,   /* `key` itself */
+	PROBE_OP_READ,    /* `size` bytes at v[src] + off (0 if unreadable) */
+	PROBE_OP_TRUNC,   /* the low `size` bytes of v[src] */
+	PROBE_OP_STR,     /* hash of the string at v[src], at most PROBE_STRING bytes with its NUL */
+	PROBE_OP_PREFIX,  /* hash of the string's first `off` bytes; a shorter string never equals */
+	PROBE_OP_CONTAINS,  /* 1 if text number `key` of map `needles` begins in the string's first PROBE_HAYSTACK bytes
+			     */
+	PROBE_OP_COMM,      /* hash of the process name */
+	PROBE_OP_PID,       /* process id (of all its threads), in the initial pid namespace */
+	PROBE_OP_TID,       /* thread id, in the initial pid namespace */
+	PROBE_OP_MIX,       /* hash of v[src] and v[off]: a key made of two */
+	PROBE_OP_RECALL,    /* what is stored in slot `off` under key v[src]; 0 if nothing */
+	PROBE_OP_FIELD_STR, /* hash of the text of the field with name hash `key` in the keyed list at v[src] of
+			     * layout number `off`; of its first `size` bytes, if size is not 0; 0 if there is none */
 	PROBE_OP_FIELD_NUMBER, /* its number; 0 if there is none */
 	PROBE_OP_FIELD_HAS     /* 1 if it is there */
 };
 #define PROBE_F_SIGNED 1 /* sign-extend what READ and TRUNC give */
 
 struct probe_value {
-	__u8 op;   /* enum probe_op */
-	__u8 src;  /* value or argument number */
+	__u8 op;  /* enum probe_op */
+	__u8 src; /* value or argument number */
 	__u8 size;
 	__u8 flags;
 	__s32 off;
@@ -98,8 +100,8 @@ struct probe_rule {
 /* Where a keyed list keeps things: a structure with a pointer to its parent and a growing array of fields.
  * All offsets in bytes. The array is {void *data; size_t used_bytes} behind a pointer. */
 struct probe_layout {
-	__s32 parent;	    /* in the object: pointer to the parent object */
-	__s32 array;	    /* in the object: pointer to the array, then the size of an element */
+	__s32 parent;       /* in the object: pointer to the parent object */
+	__s32 array;        /* in the object: pointer to the array, then the size of an element */
 	__s32 key, type;    /* in a field: pointer to its name; u32 kind of its value */
 	__s32 text, number; /* in a field: pointer to its text; 64-bit number */
 	__u32 type_text, type_number;
@@ -112,7 +114,7 @@ struct probe_spec {
 	struct probe_value values[PROBE_SPEC_VALUES];
 	__u16 first_value, value_cnt; /* a case goes on behind the values that its switch has computed */
 	__u16 first_rule, rule_cnt;   /* in map `rules` */
-	__u16 next;		      /* another spec at the same attach point, or PROBE_NONE */
+	__u16 next;                   /* another spec at the same attach point, or PROBE_NONE */
 	__u8 is_switch, select;
 	__u8 pad[4];
 };
@@ -131,10 +133,10 @@ struct probe_store_key {
 
 /* Counters of the BPF side itself come first in each CPU's row; those of events follow. */
 enum probe_own_series {
-	PROBE_OWN_HITS,		 /* probe hits handled */
-	PROBE_OWN_READ_FAILURES, /* memory of the server that could not be read: a value is missing */
+	PROBE_OWN_HITS,           /* probe hits handled */
+	PROBE_OWN_READ_FAILURES,  /* memory of the server that could not be read: a value is missing */
 	PROBE_OWN_STORE_FAILURES, /* a value that could not be remembered */
-	PROBE_OWN_SERIES = 8	 /* the first one of events: a cache line of their own */
+	PROBE_OWN_SERIES = 8      /* the first one of events: a cache line of their own */
 };
 
 _Static_assert(sizeof(struct probe_value) == 16, "BPF and user space must agree");
@@ -142,20 +144,24 @@ _Static_assert(sizeof(struct probe_cond) == 16, "BPF and user space must agree")
 _Static_assert(sizeof(struct probe_act) == 24, "BPF and user space must agree");
 _Static_assert(sizeof(struct probe_spec) == PROBE_SPEC_VALUES * 16 + 16, "BPF and user space must agree");
 
-/* probe_hash - of a text in a zero-filled buffer: the one hash that both sides compute.
+/* probe_hash_words - of a text in a zero-filled buffer: the one hash that both sides compute. A long text can be hashed
+ * in parts of whole words, each going on from the hash of what precedes it.
  * 64 bits: among some hundred texts of a catalog a wrong match is less likely than 1 in 10^14. */
+#define PROBE_HASH_START 0x243f6a8885a308d3ull
+
 static inline __attribute__((always_inline)) __u64 probe_hash_word(__u64 hash, __u64 word)
 {
 	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
 	return hash ^ (hash >> 29);
 }
 
-static inline __attribute__((always_inline)) __u64 probe_hash(const __u64 words[PROBE_STRING / 8])
+static inline __attribute__((always_inline)) __u64 probe_hash_words(__u64 hash, const __u64 *words, int count)
 {
-	__u64 hash = 0x243f6a8885a308d3ull;
-
-	for (int i = 0; i < PROBE_STRING / 8; i++)
+	for (int i = 0; i < count; i++) {
+		if (!words[i]) /* the text has ended */
+			break;
 		hash = probe_hash_word(hash, words[i]);
+	}
 	return hash;
 }
 #endif

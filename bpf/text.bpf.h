@@ -12,15 +12,15 @@ struct {
 	__type(value, char[PROBE_NEEDLE]);
 } needles SEC(".maps");
 
-/* touch - fault in the pages that hold [addr, addr + size); 0 if the first one is there now */
-static __always_inline long touch(__u64 addr, __u32 size)
+/* touch - fault in the pages that hold [addr, addr + size); 0 if the first one is there now. One byte goes to
+ * `scratch`, which no one needs: stack is scarce. */
+static __always_inline long touch(void *scratch, __u64 addr, __u32 size)
 {
 	__u64 last = addr + size - 1;
-	char byte;
-	long err = bpf_copy_from_user(&byte, 1, (void *)addr);
+	long err = bpf_copy_from_user(scratch, 1, (void *)addr);
 
 	if (!err && (addr ^ last) >> PAGE_SHIFT)
-		bpf_copy_from_user(&byte, 1, (void *)last); /* what is wanted may end before */
+		bpf_copy_from_user(scratch, 1, (void *)last); /* what is wanted may end before */
 	return err;
 }
 
@@ -30,48 +30,71 @@ static __always_inline long read_user(__u64 *out, __u32 size, __u64 addr)
 	long err;
 
 	*out = 0;
-	if (size < 1 || size > 8)
+	if (size > 8)
 		return 0;
 	err = bpf_probe_read_user(out, size, (void *)addr);
-	if (err && !touch(addr, size))
+	if (err && !touch(out, addr, size))
 		err = bpf_probe_read_user(out, size, (void *)addr);
 	if (err)
 		*out = 0;
 	return err;
 }
 
-/* read_text - at most size - 1 bytes of a text and a NUL into a zero-filled buffer; 0 or -errno.
+/* read_text - at most size - 1 bytes of a text and a NUL into a zero-filled buffer; its length with the NUL, or -errno.
  * The kernel clears what it copied beyond the NUL (since 5.11, 6fa6d28051e9), so equal texts are equal bytes. */
 static __always_inline long read_text(char *buf, __u32 size, __u64 addr)
 {
 	long len = bpf_probe_read_user_str(buf, size, (void *)addr);
 
-	if (len < 0 && !touch(addr, size))
+	if (len < 0 && !touch(buf, addr, size))
 		len = bpf_probe_read_user_str(buf, size, (void *)addr);
+	return len;
+}
+
+#define PART 24 /* bytes of a text that are hashed at once */
+
+/* hash_part - go on with a hash over at most PART of the size - 1 bytes of a text at addr; how many bytes that were,
+ * plus 1, or -errno. 32 bytes of stack and not more: measured on 6.18 with hardened usercopy, reads into the stack of a
+ * function that needs 48 take half as long again (it seems to get a private stack, which the check is slow for). */
+__noinline int hash_part(__u64 *hash, __u64 addr, __u32 size)
+{
+	__u64 words[PART / 8 + 1] = {}; /* one for the NUL */
+	long len;
+
+	if (!hash)
+		return 0;
+	len = read_text((char *)words, size > PART ? PART + 1 : size, addr);
+	*hash = probe_hash_words(*hash, words, PART / 8);
+	return len;
+}
+
+/* hash_user_text - probe_hash_words of a text's first size - 1 bytes; 0 for a null pointer; 0 or -errno */
+__noinline int hash_user_text(__u64 *out, __u64 addr, __u32 size)
+{
+	int len = 0;
+
+	if (!out)
+		return 0;
+	*out = 0;
+	if (!addr || size > PROBE_STRING)
+		return 0;
+	*out = PROBE_HASH_START;
+	for (__u32 i = 0; i < PROBE_STRING; i += PART) {
+		len = hash_part(out, addr + i, size - i);
+		if (len <= PART || size - i <= PART + 1)
+			break;
+	}
+	if (len < 0)
+		*out = 0;
 	return len < 0 ? len : 0;
 }
 
-/* hash_user_text - probe_hash of a text's first size - 1 bytes; 0 for a null pointer; 0 or -errno */
-static __always_inline long hash_user_text(__u64 *out, __u64 addr, __u32 size)
+__noinline __u64 hash_comm(void)
 {
-	__u64 words[PROBE_STRING / 8] = {};
-	long err;
+	__u64 words[2];
 
-	*out = 0;
-	if (!addr || size < 1 || size > PROBE_STRING)
-		return 0;
-	err = read_text((char *)words, size, addr);
-	if (!err)
-		*out = probe_hash(words);
-	return err;
-}
-
-static __always_inline __u64 hash_comm(void)
-{
-	__u64 words[PROBE_STRING / 8] = {};
-
-	bpf_get_current_comm(words, 16);
-	return probe_hash(words);
+	bpf_get_current_comm(words, sizeof(words));
+	return probe_hash_words(PROBE_HASH_START, words, 2);
 }
 
 struct search {
@@ -104,8 +127,10 @@ static long search_at(__u32 at, void *data)
 	return 0;
 }
 
-/* user_text_contains - *out = 1 if needle number `which` is in the text's first PROBE_HAYSTACK bytes; 0 or -errno.
- * The text is read in windows that overlap by a needle's length. */
+_Static_assert(PROBE_HAYSTACK % (PROBE_STRING - PROBE_NEEDLE) == 0, "the windows should end where the haystack does");
+
+/* user_text_contains - *out = 1 if needle number `which` begins within the text's first PROBE_HAYSTACK bytes; 0 or
+ * -errno. The text is read in windows that overlap by a needle's length. */
 __noinline int user_text_contains(__u64 *out, __u64 addr, __u32 which)
 {
 	const __u32 step = PROBE_STRING - PROBE_NEEDLE;
@@ -121,7 +146,7 @@ __noinline int user_text_contains(__u64 *out, __u64 addr, __u32 which)
 
 		__builtin_memset(search.window, 0, sizeof(search.window));
 		err = read_text(search.window, PROBE_STRING, addr + from);
-		if (err)
+		if (err < 0)
 			return err;
 		bpf_loop(step, search_at, &search, 0);
 		if (search.found || search.ended)

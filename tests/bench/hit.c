@@ -68,7 +68,7 @@ struct object {
 
 static struct field session_fields[] = {{"session", 3, "kvz2L1YAyLp/AAAB", 0}, {"service", 3, "imap", 0}};
 static struct field request_fields[] = {
-	{"user", 3, "alice@example.org", 0}, {"mechanism", 3, "PLAIN", 0}, {"success", 3, "yes", 0}};
+    {"user", 3, "alice@example.org", 0}, {"mechanism", 3, "PLAIN", 0}, {"success", 3, "yes", 0}};
 static struct fields session_array = {session_fields, sizeof(session_fields)};
 static struct fields request_array = {request_fields, sizeof(request_fields)};
 static struct object session = {"session", NULL, &session_array, sizeof(struct field)};
@@ -84,13 +84,17 @@ struct bench_case {
 };
 
 #define LINE(...) #__VA_ARGS__ "\n"
-#define SELF LINE([object.self]) LINE(file = "bench-hit")
-#define AT_ENTRY "[[probe]]\nobject = \"self\"\nsymbol = \"bench_entry\"\n"
-#define AT_CALL LINE([callee.log]) LINE(symbol = "bench_log") "[[probe]]\nobject = \"self\"\ncall = \"log\"\narg0 = \"a constant text\"\n"
-#define LAYOUT                                                 \
-	LINE([layout.list]) LINE(parent = 8) LINE(array = 16)  \
-	LINE(key = 0) LINE(type = 8) LINE(text = 16) LINE(number = 24) LINE(type-text = 3) LINE(type-number = 4)
-#define HUB                                                                                                   \
+#define SELF      LINE([object.self]) LINE(file = "bench-hit")
+#define AT_ENTRY  "[[probe]]\nobject = \"self\"\nsymbol = \"bench_entry\"\n"
+#define AT_CALL            \
+	LINE([callee.log]) \
+	LINE(symbol = "bench_log") "[[probe]]\nobject = \"self\"\ncall = \"log\"\narg0 = \"a constant text\"\n"
+#define LAYOUT              \
+	LINE([layout.list]) \
+	LINE(parent = 8)    \
+	LINE(array = 16)    \
+	LINE(key = 0) LINE(type = 8) LINE(text = 16) LINE(number = 24) LINE(type - text = 3) LINE(type - number = 4)
+#define HUB                                                                                                 \
 	LAYOUT AT_ENTRY LINE(select = 'str [arg0] == "request_finished"')                                     \
 	LINE(let = [ 'mechanism = field list arg0 "mechanism"', 'service = field list arg0 "service"' ])      \
 	LINE(rules = [ { if = 'field list arg0 "success" == "no"', count = "toy.a" },)                        \
@@ -127,8 +131,8 @@ static const struct bench_case cases[] = {
 static int load_nothing(void)
 {
 	const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+	    {.code = BPF_JMP | BPF_EXIT},
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = (enum bpf_attach_type)ATTACH_UPROBE_MULTI);
 

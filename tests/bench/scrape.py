@@ -16,8 +16,7 @@ from measure import Group, Http, median, memory_kb, table
 from collector import BINARY, Collector
 
 PROBES, EVENTS, SCRAPES = 250, 50, 500
-WAYS = [("plain", ""), ("gzip", "Accept-Encoding: gzip\r\n"),
-        ("OpenMetrics, gzip", "Accept: application/openmetrics-text; version=1.0.0\r\nAccept-Encoding: gzip\r\n")]
+WAYS = [("plain", ""), ("gzip", "Accept-Encoding: gzip\r\n")]
 
 
 def write_catalog(directory, library):
