@@ -125,7 +125,9 @@ static bool check_servers(const struct cli *cli, const struct config *config, co
 		say(false, "Servers cannot be looked at: %s.", err);
 		goto out;
 	}
-	if (!scan->target_cnt) {
+	if (!scan->target_cnt && geteuid()) {
+		say(false, "No mail server can be seen, which may be because this is not root.");
+	} else if (!scan->target_cnt) {
 		fputs("problem  No mail server is running that the catalog knows (", stdout);
 		for (size_t i = 0; i < catalog->server_cnt; i++)
 			printf("%s%s", i ? ", " : "", catalog->servers[i]->name);

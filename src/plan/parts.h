@@ -55,10 +55,10 @@ struct lowering {
 };
 
 /* lower - what a hit of `probe` at `spot` means, as a spec that continues behind the values of `head` (a switch, or
- * NULL). `events` receives what it can count. 0 or -errno with a sentence in lowering->err. */
+ * NULL). 0 or -errno with a sentence in lowering->err. */
 int lower(struct plan_spec *out, const struct lowering *lowering, const struct probe_def *probe,
 	  const struct spots *spots, const struct spot *spot, const struct plan_spec *head);
-/* lower_switch - the spec that computes the value which `probe` selects by; its cases are added by lower_case */
+/* lower_switch - the spec that computes the value which `probe` selects by; place.c adds its cases */
 int lower_switch(struct plan_spec *out, const struct lowering *lowering, const struct probe_def *probe,
 		 const struct spot *spot);
 /* text_hash - what the BPF side computes for this text */
@@ -66,5 +66,37 @@ uint64_t text_hash(const char *text);
 
 /* series_add - index of the series of this event and labels in the plan, made if it is new */
 uint32_t series_add(struct plan *plan, const struct server_def *server, const struct act_def *act);
+
+/* What is known of one row in one instance. */
+enum row_state { ROW_UNSEEN, ROW_FOUND, ROW_NOT_FOUND };
+
+/* One file of the plan while it is being made; plan->files[] has the same index. */
+struct draft {
+	struct source source;
+	bool *done, *found; /* by probe index: this row was looked for, and found, in this file */
+	size_t point_cap, spec_cap;
+};
+
+struct planner {
+	struct plan *plan;
+	const struct config *config;
+	const struct catalog *catalog;
+	bool calls_are_fatal;
+	struct draft *drafts;
+	size_t draft_cap, miss_cap;
+	/* of the instance at hand */
+	const struct target *target;
+	unsigned server_index;
+	bool *slot_is_live, *row_is_useful;
+	enum row_state *rows;
+};
+
+/* place.c */
+/* draft_of - the draft of this file for the instance's server, made if it is new. The pointer holds until the next. */
+struct draft *draft_of(struct planner *p, const struct target_file *file);
+/* place_row - find the row in one file and put it into the plan. 0 or -errno with a sentence in err; *placed tells
+ * whether it is there, at all its places or (with an error) at some of them */
+int place_row(struct planner *p, struct draft *draft, const struct probe_def *probe, bool *placed,
+	      char err[static 256]);
 
 #endif
