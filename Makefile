@@ -193,10 +193,10 @@ $(BUILD)/exporters/fake-exporter: tests/exporters/fake-exporter.c $(BUILD)/obj/l
 	$(Q)$(CXX) -o $@ $@.o $(BUILD)/obj/libmailgauge.a $(LDLIBS_)
 
 exporters: $(BUILD)/exporters/fake-exporter ## exporters against real receivers and independent decoders
-	$(Q)FAKE_EXPORTER=$(abspath $<) $$(scripts/venv.sh)/bin/python -m pytest -q -p no:cacheprovider tests/exporters
+	$(Q)venv=$$(scripts/venv.sh) && FAKE_EXPORTER=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/exporters
 
 servers: $(BUILD)/mailgauge ## real Postfix and Dovecot of Debian 12 and 13 with known numbers (root)
-	$(Q)MAILGAUGE=$(abspath $<) $$(scripts/venv.sh)/bin/python -m pytest -q -p no:cacheprovider tests/servers
+	$(Q)venv=$$(scripts/venv.sh) && MAILGAUGE=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/servers
 
 # ---- benchmarks: figures, never a verdict
 
