@@ -24,9 +24,10 @@ flock 9
 
 # in_root ROOT COMMAND... - with /proc, which the maintainer scripts of newer packages need
 in_root() {
-	DEBIAN_FRONTEND=noninteractive unshare --mount sh -c '
+	DEBIAN_FRONTEND=noninteractive unshare --mount --propagation unchanged sh -c '
 		root=$1
 		shift
+		mount --make-rprivate / 2>/dev/null || true # fails in a chroot, whose root is no mount point
 		mount -t proc proc "$root/proc" && exec chroot "$root" "$@"' in_root "$@"
 }
 

@@ -306,7 +306,7 @@ static int add_cond(struct builder *b, struct probe_rule *rule, int value, uint6
 	return 0;
 }
 
-/* push_alternatives - the rule once for each process name */
+/* push_for_names - the rule once for each process name */
 static int push_for_names(struct builder *b, const struct probe_rule *rule)
 {
 	int comm, ret = 0;

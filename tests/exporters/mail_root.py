@@ -8,6 +8,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 ENTER = """set -e
 root=$1 shared=$2; shift 2
+mount --make-rprivate / 2>/dev/null || true # fails in a chroot, whose root is no mount point
 mount -t tmpfs scratch /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay overlay -o "lowerdir=$root,upperdir=/mnt/upper,workdir=/mnt/work" /mnt/root
@@ -26,7 +27,7 @@ class MailRoot:
     def command(self, shared, *arguments):
         """The command line that runs the program; the directory `shared` is /shared for it. It is one process from
         the start to its end, so that ending it needs no more than its id."""
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, "sh", self.path, str(shared),
+        return ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", ENTER, "sh", self.path, str(shared),
                 *arguments]
 
     def run(self, shared, *arguments, **options):

@@ -26,9 +26,13 @@ CLONE_NEWNET = 0x40000000
 
 # Runs as the first process of the new namespaces, $1 is the Debian root. It prints its process id as the host sees
 # it: /proc is still the host's. PID 1 gets the orphans of all daemons; ignoring SIGCHLD reaps them.
+#
+# Where the host's own root is a chroot, it is no mount point: its mounts cannot be made private (they are in a new
+# namespace all the same), nor can roots be swapped; then the bed is a chroot, too.
 INIT = """
 set -e
 read -r pid rest </proc/self/stat
+mount --make-rprivate / 2>/dev/null || true
 mount -t tmpfs -o mode=755 bed /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay bed -o "lowerdir=$1,upperdir=/mnt/upper,workdir=/mnt/work" /mnt/root
@@ -44,10 +48,13 @@ mount -t tmpfs -o mode=755 bed run
 mount -t proc bed proc
 ip link set lo up
 hostname bed
-pivot_root . old
-umount -l /old
+if pivot_root . old 2>/dev/null; then
+	umount -l /old
+	echo "$pid"
+	exec env --ignore-signal=CHLD cat
+fi
 echo "$pid"
-exec env --ignore-signal=CHLD cat
+exec chroot . env --ignore-signal=CHLD cat
 """
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -82,7 +89,7 @@ class Bed:
     def __enter__(self):
         root = subprocess.run([REPO / "scripts/mail-root.sh", self.suite], stdout=subprocess.PIPE, text=True, check=True)
         self._init = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "sh", "-c", INIT, "init", root.stdout.strip()],
+            ["unshare", "--mount", "--propagation", "unchanged", "--net", "--pid", "--ipc", "--uts", "--fork", "sh", "-c", INIT, "init", root.stdout.strip()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
         line = self._init.stdout.readline()
         if not line:
@@ -139,6 +146,7 @@ class Bed:
     def processes(self, exe=""):
         """{process id in the bed: process id of the host}, of those whose executable's path begins with `exe`."""
         namespace = os.stat(f"/proc/{self.pid}/ns/pid").st_ino
+        exe = os.readlink(f"/proc/{self.pid}/root").rstrip("/") + exe
         found = {}
         for process in pathlib.Path("/proc").iterdir():
             if process.name.isdigit():
