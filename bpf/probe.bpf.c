@@ -104,8 +104,6 @@ __noinline __u64 compute(const struct hit *hit, const struct probe_value *value)
 		return src < 6 ? hit->arg[src] - hit->ip : 0;
 	case PROBE_OP_RET:
 		return hit->ret;
-	case PROBE_OP_CONST:
-		return value->key;
 	case PROBE_OP_STACK:
 		err = read_user(&out, 8, hit->sp + value->off);
 		break;

@@ -41,7 +41,6 @@ enum probe_op {
 	PROBE_OP_RET,     /* the return value (return probes only) */
 	PROBE_OP_ARG_REL, /* argument register `src` minus the probe's address: tells a constant, whatever the load base
 			   */
-	PROBE_OP_CONST,   /* `key` itself */
 	PROBE_OP_READ,    /* `size` bytes at v[src] + off (0 if unreadable) */
 	PROBE_OP_TRUNC,   /* the low `size` bytes of v[src] */
 	PROBE_OP_STR,     /* hash of the string at v[src], at most PROBE_STRING bytes with its NUL */
