@@ -81,11 +81,11 @@ static bool opposite(const struct cond_def *cond, struct cond_def *out)
 
 bool cond_excludes(const struct cond_def *a, const struct cond_def *b)
 {
-	struct cond_def not ;
+	struct cond_def inverse;
 
-	if (opposite(b, &not ) && cond_implies(a, &not ))
+	if (opposite(b, &inverse) && cond_implies(a, &inverse))
 		return true;
-	if (opposite(a, &not ) && cond_implies(b, &not ))
+	if (opposite(a, &inverse) && cond_implies(b, &inverse))
 		return true;
 	return a->value == b->value && a->op == COND_PREFIX && b->op == COND_PREFIX && !begins_with(a->text, b->text) &&
 	       !begins_with(b->text, a->text);
