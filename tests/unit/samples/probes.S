@@ -64,7 +64,7 @@ MARK(e_jcc8)	je 1f
 MARK(e_jcc32)	jne stepped
 MARK(e_jmp8)	jmp 1f
 MARK(e_jmp32)	jmp stepped
-MARK(e_bnd)	bnd jmp stepped
+MARK(e_bnd)	.byte 0xf2; jmp stepped
 1:	ret
 END(emulated)
 
