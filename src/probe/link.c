@@ -19,10 +19,8 @@
 #include "base/log.h"
 #include "probe/parts.h"
 
-/* From include/uapi/linux/bpf.h of Linux 6.6, 89ae89f53d20 ("bpf: Add multi uprobe link"): Debian 12's headers and
- * libbpf 1.1 are older, but the running kernel may not be. */
-#define ATTACH_UPROBE_MULTI 48
-#define MULTI_RETURN        1u
+/* BPF_F_UPROBE_MULTI_RETURN, of the same commit as ATTACH_UPROBE_MULTI */
+#define MULTI_RETURN 1u
 
 struct multi_attr {
 	__u32 prog_fd, target_fd, attach_type, flags;

@@ -16,8 +16,6 @@
 #include "probe.skel.h"
 #include "probe/parts.h"
 
-#define ATTACH_UPROBE_MULTI 48 /* see link.c */
-
 static int libbpf_says(enum libbpf_print_level level, const char *format, va_list args)
 {
 	char line[512];

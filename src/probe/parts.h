@@ -7,6 +7,10 @@
 #include "../bpf/probe.h"
 #include "probe/probe_set.h"
 
+/* From include/uapi/linux/bpf.h of Linux 6.6, 89ae89f53d20 ("bpf: Add multi uprobe link"): Debian 12's headers and
+ * libbpf 1.1 are older, but the running kernel may not be. */
+#define ATTACH_UPROBE_MULTI 48
+
 struct bpf_link;
 struct bpf_program;
 struct probe_bpf;
