@@ -11,12 +11,20 @@
 
 #define FIELD_MAX ((size_t)4096)
 
+/* put_value - of a histogram: how many values it has seen */
 static void put_value(struct buf *out, const struct family *family, const struct sample *sample)
 {
-	if (family->kind == METRIC_COUNTER)
+	switch (family->kind) {
+	case METRIC_COUNTER:
 		buf_u64(out, sample->counter);
-	else
+		break;
+	case METRIC_GAUGE:
 		prom_number(out, sample->gauge);
+		break;
+	case METRIC_HISTOGRAM:
+		buf_u64(out, sample_count(family, sample));
+		break;
+	}
 }
 
 /* ---- JSON */
@@ -27,12 +35,45 @@ static void put_json_time(struct buf *out, uint64_t time_ns)
 	buf_printf(out, "%" PRIu64 ".%03" PRIu64, time_ns / 1000000000, time_ns / 1000000 % 1000);
 }
 
+/* put_json_number - JSON has but one word for what is no finite number */
+static void put_json_number(struct buf *out, double value)
+{
+	if (isfinite(value))
+		prom_number(out, value);
+	else
+		buf_puts(out, "null");
+}
+
+static void put_json_histogram(struct buf *out, const struct family *family, const struct sample *sample)
+{
+	buf_puts(out, ",\"bounds\":[");
+	for (size_t i = 0; i < family->bound_cnt; i++) {
+		if (i)
+			buf_putc(out, ',');
+		put_json_number(out, family->bounds[i]);
+	}
+	buf_puts(out, "],\"counts\":[");
+	for (size_t i = 0; i <= family->bound_cnt; i++) {
+		if (i)
+			buf_putc(out, ',');
+		buf_u64(out, sample->histogram.buckets[i]);
+	}
+	buf_puts(out, "],\"sum\":");
+	put_json_number(out, sample->histogram.sum);
+	buf_puts(out, ",\"count\":");
+	put_value(out, family, sample);
+}
+
 static void put_json_sample(struct buf *out, const struct family *family, const struct sample *sample)
 {
+	static const char *const kinds[] = {
+	    [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
+
 	buf_puts(out, "{\"name\":");
 	buf_json_string(out, family->name);
-	buf_puts(out,
-		 family->kind == METRIC_COUNTER ? ",\"kind\":\"counter\",\"unit\":" : ",\"kind\":\"gauge\",\"unit\":");
+	buf_puts(out, ",\"kind\":");
+	buf_json_string(out, kinds[family->kind]);
+	buf_puts(out, ",\"unit\":");
 	buf_json_string(out, family->unit);
 	buf_puts(out, ",\"labels\":{");
 	for (size_t i = 0; i < sample->label_cnt; i++) {
@@ -42,11 +83,16 @@ static void put_json_sample(struct buf *out, const struct family *family, const 
 		buf_putc(out, ':');
 		buf_json_string(out, sample->labels[i].value);
 	}
-	buf_puts(out, "},\"value\":");
-	if (family->kind == METRIC_GAUGE && !isfinite(sample->gauge))
-		buf_puts(out, "null"); /* JSON has no other word for it */
-	else
-		put_value(out, family, sample);
+	buf_putc(out, '}');
+	if (family->kind == METRIC_HISTOGRAM) {
+		put_json_histogram(out, family, sample);
+	} else {
+		buf_puts(out, ",\"value\":");
+		if (family->kind == METRIC_GAUGE)
+			put_json_number(out, sample->gauge);
+		else
+			put_value(out, family, sample);
+	}
 	buf_putc(out, '}');
 }
 
@@ -86,6 +132,52 @@ static void put_labels(struct buf *out, const struct sample *sample)
 	}
 }
 
+/* put_measure - three digits of a number, or all that are before the point if they are not too many, and its unit */
+static void put_measure(struct buf *out, double value, const char *unit)
+{
+	buf_printf(out, fabs(value) < 999.5 || fabs(value) >= 1e15 ? "%.3g" : "%.0f", value);
+	if (!strcmp(unit, "By"))
+		unit = "bytes";
+	if (*unit && strcmp(unit, "1") && *unit != '{')
+		buf_printf(out, " %s", unit);
+}
+
+/* put_quantile - an estimate that takes the values of a bucket to be spread evenly in it, as Prometheus'
+ * histogram_quantile() does; what is above all bounds is only called so */
+static void put_quantile(struct buf *out, const struct family *family, const struct sample *sample, double quantile)
+{
+	const double *bounds = family->bounds;
+	double rank = quantile * (double)sample_count(family, sample), seen = 0;
+
+	for (size_t i = 0; i < family->bound_cnt; i++) {
+		double lower = i ? bounds[i - 1] : fmin(bounds[0], 0), count = (double)sample->histogram.buckets[i];
+
+		if (seen + count >= rank) {
+			put_measure(out, lower + (bounds[i] - lower) * (rank - seen) / count, family->unit);
+			return;
+		}
+		seen += count;
+	}
+	buf_puts(out, "above ");
+	put_measure(out, bounds[family->bound_cnt - 1], family->unit);
+}
+
+/* put_spread - what a histogram's row says beyond the number of values */
+static void put_spread(struct buf *out, const struct family *family, const struct sample *sample)
+{
+	static const int percents[] = {50, 90, 99};
+	uint64_t count = family->kind == METRIC_HISTOGRAM ? sample_count(family, sample) : 0;
+
+	if (!count)
+		return;
+	buf_puts(out, "mean ");
+	put_measure(out, sample->histogram.sum / (double)count, family->unit);
+	for (size_t i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
+		buf_printf(out, ", p%d ", percents[i]);
+		put_quantile(out, family, sample, percents[i] / 100.0);
+	}
+}
+
 /* columns - how many a terminal needs for the text: one per character, near enough */
 static size_t columns(const char *text)
 {
@@ -103,7 +195,7 @@ static void put_padding(struct buf *out, size_t used, size_t width)
 }
 
 static void put_row(struct buf *out, const struct widths *widths, const char *name, const char *labels,
-		    const char *value)
+		    const char *value, const char *spread)
 {
 	buf_puts(out, name);
 	put_padding(out, columns(name), widths->name + 2);
@@ -111,6 +203,9 @@ static void put_row(struct buf *out, const struct widths *widths, const char *na
 	put_padding(out, columns(labels), widths->labels + 2);
 	put_padding(out, columns(value), widths->value);
 	buf_puts(out, value);
+	if (*spread)
+		buf_puts(out, "  ");
+	buf_puts(out, spread);
 	buf_putc(out, '\n');
 }
 
@@ -125,20 +220,24 @@ static void widen(size_t *width, const char *text)
 /* for_rows - either measure every row (out is NULL) or print it */
 static void for_rows(struct buf *out, const struct snapshot *snap, struct widths *widths)
 {
-	struct buf labels, value;
+	struct buf labels, value, spread;
 
 	buf_init(&labels, FIELD_MAX);
 	buf_init(&value, FIELD_MAX);
+	buf_init(&spread, FIELD_MAX);
 	for (size_t i = 0; i < snap->family_cnt; i++)
 		for (size_t j = 0; j < snap->families[i].sample_cnt; j++) {
 			const struct family *family = &snap->families[i];
 
 			buf_reset(&labels);
 			buf_reset(&value);
+			buf_reset(&spread);
 			put_labels(&labels, &family->samples[j]);
 			put_value(&value, family, &family->samples[j]);
+			put_spread(&spread, family, &family->samples[j]);
 			if (out) {
-				put_row(out, widths, family->name, buf_text(&labels), buf_text(&value));
+				put_row(out, widths, family->name, buf_text(&labels), buf_text(&value),
+					buf_text(&spread));
 				continue;
 			}
 			widen(&widths->name, family->name);
@@ -147,6 +246,7 @@ static void for_rows(struct buf *out, const struct snapshot *snap, struct widths
 		}
 	buf_free(&labels);
 	buf_free(&value);
+	buf_free(&spread);
 }
 
 void dump_table(struct buf *out, const struct snapshot *snap)
@@ -154,6 +254,6 @@ void dump_table(struct buf *out, const struct snapshot *snap)
 	struct widths widths = {strlen("METRIC"), strlen("LABELS"), strlen("VALUE")};
 
 	for_rows(NULL, snap, &widths);
-	put_row(out, &widths, "METRIC", "LABELS", "VALUE");
+	put_row(out, &widths, "METRIC", "LABELS", "VALUE", "");
 	for_rows(out, snap, &widths);
 }

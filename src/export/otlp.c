@@ -86,6 +86,18 @@ static Otlp__KeyValue *make_attribute(struct arena *mem, const struct otlp_attri
 	return pair;
 }
 
+static Otlp__KeyValue **make_labels(struct arena *mem, const struct sample *sample)
+{
+	Otlp__KeyValue **labels = arena_array(mem, sample->label_cnt, sizeof(Otlp__KeyValue *));
+
+	for (size_t i = 0; i < sample->label_cnt; i++) {
+		const struct otlp_attribute label = {sample->labels[i].name, sample->labels[i].value, 0};
+
+		labels[i] = make_attribute(mem, &label);
+	}
+	return labels;
+}
+
 static Otlp__NumberDataPoint *make_point(struct arena *mem, const struct snapshot *snap, const struct family *family,
 					 const struct sample *sample)
 {
@@ -101,24 +113,79 @@ static Otlp__NumberDataPoint *make_point(struct arena *mem, const struct snapsho
 		point->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
 		point->as_double = sample->gauge;
 	}
-	point->attributes = arena_array(mem, sample->label_cnt, sizeof(Otlp__KeyValue *));
+	point->attributes = make_labels(mem, sample);
 	point->n_attributes = sample->label_cnt;
-	for (size_t i = 0; i < sample->label_cnt; i++) {
-		const struct otlp_attribute label = {sample->labels[i].name, sample->labels[i].value, 0};
-
-		point->attributes[i] = make_attribute(mem, &label);
-	}
 	return point;
+}
+
+static Otlp__HistogramDataPoint *make_histogram_point(struct arena *mem, const struct snapshot *snap,
+						      const struct family *family, const struct sample *sample)
+{
+	Otlp__HistogramDataPoint *point = arena_alloc(mem, sizeof(*point));
+
+	otlp__histogram_data_point__init(point);
+	point->start_time_unix_nano = snap->start_ns;
+	point->time_unix_nano = snap->now_ns;
+	point->count = sample_count(family, sample);
+	point->optional_sum_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM;
+	point->sum = sample->histogram.sum;
+	point->bucket_counts = sample->histogram.buckets;
+	point->n_bucket_counts = family->bound_cnt + 1;
+	point->explicit_bounds = (double *)family->bounds;
+	point->n_explicit_bounds = family->bound_cnt;
+	point->attributes = make_labels(mem, sample);
+	point->n_attributes = sample->label_cnt;
+	return point;
+}
+
+static Otlp__NumberDataPoint **make_points(struct arena *mem, const struct snapshot *snap, const struct family *family)
+{
+	Otlp__NumberDataPoint **points = arena_array(mem, family->sample_cnt, sizeof(Otlp__NumberDataPoint *));
+
+	for (size_t i = 0; i < family->sample_cnt; i++)
+		points[i] = make_point(mem, snap, family, &family->samples[i]);
+	return points;
+}
+
+static Otlp__Sum *make_sum(struct arena *mem, const struct snapshot *snap, const struct family *family)
+{
+	Otlp__Sum *sum = arena_alloc(mem, sizeof(*sum));
+
+	otlp__sum__init(sum);
+	sum->aggregation_temporality = OTLP__AGGREGATION_TEMPORALITY__CUMULATIVE;
+	sum->is_monotonic = true;
+	sum->data_points = make_points(mem, snap, family);
+	sum->n_data_points = family->sample_cnt;
+	return sum;
+}
+
+static Otlp__Gauge *make_gauge(struct arena *mem, const struct snapshot *snap, const struct family *family)
+{
+	Otlp__Gauge *gauge = arena_alloc(mem, sizeof(*gauge));
+
+	otlp__gauge__init(gauge);
+	gauge->data_points = make_points(mem, snap, family);
+	gauge->n_data_points = family->sample_cnt;
+	return gauge;
+}
+
+static Otlp__Histogram *make_histogram(struct arena *mem, const struct snapshot *snap, const struct family *family)
+{
+	Otlp__Histogram *histogram = arena_alloc(mem, sizeof(*histogram));
+
+	otlp__histogram__init(histogram);
+	histogram->aggregation_temporality = OTLP__AGGREGATION_TEMPORALITY__CUMULATIVE;
+	histogram->data_points = arena_array(mem, family->sample_cnt, sizeof(Otlp__HistogramDataPoint *));
+	histogram->n_data_points = family->sample_cnt;
+	for (size_t i = 0; i < family->sample_cnt; i++)
+		histogram->data_points[i] = make_histogram_point(mem, snap, family, &family->samples[i]);
+	return histogram;
 }
 
 static Otlp__Metric *make_metric(struct arena *mem, const struct snapshot *snap, const struct family *family,
 				 const char *prefix)
 {
-	Otlp__NumberDataPoint **points = arena_array(mem, family->sample_cnt, sizeof(Otlp__NumberDataPoint *));
 	Otlp__Metric *metric = arena_alloc(mem, sizeof(*metric));
-
-	for (size_t i = 0; i < family->sample_cnt; i++)
-		points[i] = make_point(mem, snap, family, &family->samples[i]);
 
 	otlp__metric__init(metric);
 	metric->name = (char *)family->name;
@@ -126,20 +193,19 @@ static Otlp__Metric *make_metric(struct arena *mem, const struct snapshot *snap,
 		metric->name = arena_printf(mem, "%s.%s", prefix, family->name);
 	metric->description = (char *)family->help;
 	metric->unit = (char *)family->unit;
-	if (family->kind == METRIC_COUNTER) {
+	switch (family->kind) {
+	case METRIC_COUNTER:
 		metric->data_case = OTLP__METRIC__DATA_SUM;
-		metric->sum = arena_alloc(mem, sizeof(*metric->sum));
-		otlp__sum__init(metric->sum);
-		metric->sum->aggregation_temporality = OTLP__AGGREGATION_TEMPORALITY__CUMULATIVE;
-		metric->sum->is_monotonic = true;
-		metric->sum->data_points = points;
-		metric->sum->n_data_points = family->sample_cnt;
-	} else {
+		metric->sum = make_sum(mem, snap, family);
+		break;
+	case METRIC_GAUGE:
 		metric->data_case = OTLP__METRIC__DATA_GAUGE;
-		metric->gauge = arena_alloc(mem, sizeof(*metric->gauge));
-		otlp__gauge__init(metric->gauge);
-		metric->gauge->data_points = points;
-		metric->gauge->n_data_points = family->sample_cnt;
+		metric->gauge = make_gauge(mem, snap, family);
+		break;
+	case METRIC_HISTOGRAM:
+		metric->data_case = OTLP__METRIC__DATA_HISTOGRAM;
+		metric->histogram = make_histogram(mem, snap, family);
+		break;
 	}
 	return metric;
 }

@@ -92,6 +92,26 @@ void prom_name(struct buf *out, const struct family *family, const struct prom_o
 	put_words(out, start, suffix, "");
 }
 
+/* scale_of - what a histogram's values are multiplied with: bare names go with times in milliseconds, since the
+ * dashboards made for them take them so */
+static double scale_of(const struct family *family, const struct prom_options *options)
+{
+	bool is_bare = family->scope == SCOPE_EVENT && options->naming == NAMING_BARE;
+
+	return is_bare && family->kind == METRIC_HISTOGRAM && !strcmp(family->unit, "s") ? 1000 : 1;
+}
+
+/* scaled - rounded to what decimals can say, since 0.035 times 1000 is not exactly 35 */
+static double scaled(double value, double scale)
+{
+	char text[32];
+
+	if (scale == 1)
+		return value;
+	snprintf(text, sizeof(text), "%.15g", value * scale);
+	return strtod(text, NULL);
+}
+
 void prom_number(struct buf *out, double value)
 {
 	char text[32];
@@ -110,6 +130,20 @@ void prom_number(struct buf *out, double value)
 			break;
 	}
 	buf_puts(out, text);
+}
+
+void prom_bound(struct buf *out, double bound)
+{
+	char text[32];
+	int digits, exponent; /* digits behind the first */
+
+	for (digits = 0; digits <= 16; digits++) {
+		snprintf(text, sizeof(text), "%.*e", digits, bound);
+		if (strtod(text, NULL) == bound)
+			break;
+	}
+	exponent = atoi(strchr(text, 'e') + 1);
+	buf_printf(out, "%.*f", digits > exponent ? digits - exponent : 0, bound);
 }
 
 /* put_escaped - `text` with a backslash before each backslash and each of `special`, line breaks as \n */
@@ -135,17 +169,30 @@ static void put_label_name(struct buf *out, const char *name)
 	put_bare_name(out, name);
 }
 
+/* put_labels - without the braces round them */
 static void put_labels(struct buf *out, const struct sample *sample)
 {
 	for (size_t i = 0; i < sample->label_cnt; i++) {
-		buf_putc(out, i ? ',' : '{');
+		if (i)
+			buf_putc(out, ',');
 		put_label_name(out, sample->labels[i].name);
 		buf_puts(out, "=\"");
 		put_escaped(out, sample->labels[i].value, "\\\"\n");
 		buf_putc(out, '"');
 	}
-	if (sample->label_cnt)
+}
+
+/* put_series - the name, the labels and a blank: all of a line but its number */
+static void put_series(struct buf *out, const char *name, const char *suffix, const struct sample *sample)
+{
+	buf_puts(out, name);
+	buf_puts(out, suffix);
+	if (sample->label_cnt) {
+		buf_putc(out, '{');
+		put_labels(out, sample);
 		buf_putc(out, '}');
+	}
+	buf_putc(out, ' ');
 }
 
 static void put_head(struct buf *out, const char *name, const char *help, const char *type)
@@ -161,27 +208,72 @@ static void put_head(struct buf *out, const char *name, const char *help, const 
 	buf_putc(out, '\n');
 }
 
+static void put_bucket(struct buf *out, const char *name, const struct sample *sample, const double *bound,
+		       uint64_t count)
+{
+	buf_puts(out, name);
+	buf_puts(out, "_bucket{");
+	put_labels(out, sample);
+	buf_puts(out, sample->label_cnt ? ",le=\"" : "le=\"");
+	if (bound)
+		prom_bound(out, *bound);
+	else
+		buf_puts(out, "+Inf");
+	buf_puts(out, "\"} ");
+	buf_u64(out, count);
+	buf_putc(out, '\n');
+}
+
+static void put_histogram(struct buf *out, const char *name, const struct family *family, const struct sample *sample,
+			  double scale)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < family->bound_cnt; i++) {
+		double bound = scaled(family->bounds[i], scale);
+
+		count += sample->histogram.buckets[i];
+		put_bucket(out, name, sample, &bound, count);
+	}
+	count += sample->histogram.buckets[family->bound_cnt];
+	put_bucket(out, name, sample, NULL, count);
+	put_series(out, name, "_sum", sample);
+	prom_number(out, scaled(sample->histogram.sum, scale));
+	buf_putc(out, '\n');
+	put_series(out, name, "_count", sample);
+	buf_u64(out, count);
+	buf_putc(out, '\n');
+}
+
+static void put_sample(struct buf *out, const char *name, const struct family *family, const struct sample *sample,
+		       double scale)
+{
+	if (family->kind == METRIC_HISTOGRAM) {
+		put_histogram(out, name, family, sample, scale);
+		return;
+	}
+	put_series(out, name, "", sample);
+	if (family->kind == METRIC_COUNTER)
+		buf_u64(out, sample->counter);
+	else
+		prom_number(out, sample->gauge);
+	buf_putc(out, '\n');
+}
+
 static void put_family(struct buf *out, const struct family *family, const struct prom_options *options)
 {
+	static const char *const types[] = {
+	    [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
+	double scale = scale_of(family, options);
 	struct buf name;
 
 	if (!family->sample_cnt)
 		return;
 	buf_init(&name, 1024);
 	prom_name(&name, family, options);
-	put_head(out, buf_text(&name), family->help, family->kind == METRIC_COUNTER ? "counter" : "gauge");
-	for (size_t i = 0; i < family->sample_cnt; i++) {
-		const struct sample *sample = &family->samples[i];
-
-		buf_puts(out, buf_text(&name));
-		put_labels(out, sample);
-		buf_putc(out, ' ');
-		if (family->kind == METRIC_COUNTER)
-			buf_u64(out, sample->counter);
-		else
-			prom_number(out, sample->gauge);
-		buf_putc(out, '\n');
-	}
+	put_head(out, buf_text(&name), family->help, types[family->kind]);
+	for (size_t i = 0; i < family->sample_cnt; i++)
+		put_sample(out, buf_text(&name), family, &family->samples[i], scale);
 	if (buf_failed(&name))
 		out->failed = true;
 	buf_free(&name);
@@ -193,9 +285,8 @@ static void put_build_info(struct buf *out, const char *version)
 	struct sample sample = {.labels = &label, .label_cnt = 1};
 
 	put_head(out, "mailgauge_build_info", "The collector's version; the value is always 1.", "gauge");
-	buf_puts(out, "mailgauge_build_info");
-	put_labels(out, &sample);
-	buf_puts(out, " 1\n");
+	put_series(out, "mailgauge_build_info", "", &sample);
+	buf_puts(out, "1\n");
 }
 
 void prom_write(struct buf *out, const struct snapshot *snap, const struct prom_options *options)

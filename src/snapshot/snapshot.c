@@ -63,6 +63,22 @@ struct family *snapshot_family(struct snapshot *snap, enum family_scope scope, e
 	return family;
 }
 
+struct family *snapshot_histogram(struct snapshot *snap, enum family_scope scope, const char *name, const char *unit,
+				  const char *help, const double *bounds, size_t bound_cnt)
+{
+	struct family *family = snapshot_family(snap, scope, METRIC_HISTOGRAM, name, unit, help);
+	double *copy;
+
+	if (family->bounds)
+		return family;
+	copy = arena_array(snap->mem, bound_cnt, sizeof(*copy));
+	for (size_t i = 0; i < bound_cnt; i++)
+		copy[i] = bounds[i];
+	family->bounds = copy;
+	family->bound_cnt = bound_cnt;
+	return family;
+}
+
 struct sample *snapshot_sample(struct snapshot *snap, struct family *family, const struct label *labels,
 			       size_t label_cnt)
 {
@@ -79,7 +95,19 @@ struct sample *snapshot_sample(struct snapshot *snap, struct family *family, con
 		sample->labels[i].name = arena_strdup(snap->mem, labels[i].name);
 		sample->labels[i].value = arena_strdup(snap->mem, labels[i].value);
 	}
+	if (family->kind == METRIC_HISTOGRAM)
+		sample->histogram.buckets =
+		    arena_array(snap->mem, family->bound_cnt + 1, sizeof(*sample->histogram.buckets));
 	return sample;
+}
+
+uint64_t sample_count(const struct family *family, const struct sample *sample)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i <= family->bound_cnt; i++)
+		count += sample->histogram.buckets[i];
+	return count;
 }
 
 /* well_formed - `text` itself, or a readable copy when it is no UTF-8, which receivers would refuse */
@@ -126,6 +154,24 @@ static int by_labels(const void *a, const void *b)
 	return x->label_cnt < y->label_cnt ? -1 : x->label_cnt > y->label_cnt;
 }
 
+/* add_up - `more` into `sum`, both of this family */
+static void add_up(const struct family *family, struct sample *sum, const struct sample *more)
+{
+	switch (family->kind) {
+	case METRIC_COUNTER:
+		sum->counter += more->counter;
+		break;
+	case METRIC_GAUGE:
+		sum->gauge += more->gauge;
+		break;
+	case METRIC_HISTOGRAM:
+		for (size_t i = 0; i <= family->bound_cnt; i++)
+			sum->histogram.buckets[i] += more->histogram.buckets[i];
+		sum->histogram.sum += more->histogram.sum;
+		break;
+	}
+}
+
 /* merge_equal - add up neighbours with the same labels */
 static void merge_equal(struct family *family)
 {
@@ -136,10 +182,8 @@ static void merge_equal(struct family *family)
 
 		if (!last || by_labels(last, &family->samples[i]))
 			family->samples[kept++] = family->samples[i];
-		else if (family->kind == METRIC_COUNTER)
-			last->counter += family->samples[i].counter;
 		else
-			last->gauge += family->samples[i].gauge;
+			add_up(family, last, &family->samples[i]);
 	}
 	family->sample_cnt = kept;
 }

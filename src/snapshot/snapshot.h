@@ -11,7 +11,7 @@
 
 struct arena;
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 struct label {
 	const char *name, *value; /* well-formed UTF-8 after snapshot_finish(), exporters escape */
@@ -23,6 +23,10 @@ struct sample {
 	union {
 		uint64_t counter;
 		double gauge;
+		struct {
+			uint64_t *buckets; /* one for each bound and one for what is above all; not cumulative */
+			double sum;        /* of the observed values, in the family's unit */
+		} histogram;
 	};
 };
 
@@ -37,6 +41,8 @@ struct family {
 	const char *unit; /* UCUM as OTLP wants it: "{event}", "s", "By", "1" */
 	enum metric_kind kind;
 	enum family_scope scope;
+	const double *bounds; /* of a histogram: ascending, finite; a value equal to a bound is within */
+	size_t bound_cnt;
 	struct sample *samples; /* sorted by labels, no two with the same */
 	size_t sample_cnt, sample_cap;
 };
@@ -60,13 +66,19 @@ void snapshot_free(struct snapshot **snap);
  * The pointer holds until the next family is added. */
 struct family *snapshot_family(struct snapshot *snap, enum family_scope scope, enum metric_kind kind, const char *name,
 			       const char *unit, const char *help);
-/* snapshot_sample - add a sample of value 0 with these labels, which are copied.
+/* snapshot_histogram - the same for a histogram with these bounds, which are copied. All who ask for one family have
+ * the same bounds. */
+struct family *snapshot_histogram(struct snapshot *snap, enum family_scope scope, const char *name, const char *unit,
+				  const char *help, const double *bounds, size_t bound_cnt);
+/* snapshot_sample - add a sample of value 0 (a histogram: all buckets 0) with these labels, which are copied.
  * The pointer holds until the next sample of this family is added. */
 struct sample *snapshot_sample(struct snapshot *snap, struct family *family, const struct label *labels,
 			       size_t label_cnt);
 /* snapshot_finish - keep the promises above: order, well-formed texts (what is no UTF-8 becomes U+FFFD),
- * and samples of one family with the same labels are added up */
+ * and samples of one family with the same labels are added up (histograms bucket by bucket) */
 void snapshot_finish(struct snapshot *snap);
+/* sample_count - how many values a histogram's sample has seen */
+uint64_t sample_count(const struct family *family, const struct sample *sample);
 /* snapshot_find - family by its dotted name, or NULL */
 const struct family *snapshot_find(const struct snapshot *snap, const char *name);
 

@@ -8,6 +8,7 @@
  * It answers each line of standard input with one line:
  *   counter NAME UNIT VALUE [LABEL=VALUE]...	set a number
  *   gauge NAME UNIT VALUE [LABEL=VALUE]...
+ *   histogram NAME UNIT BOUND,...:COUNT,...:SUM [LABEL=VALUE]...	the counts are those of each bucket alone
  *   start					serve and push; answers "port N"
  *   fail 0|1					may numbers be had?
  *   ready 0|1					is anything attached?
@@ -30,6 +31,7 @@
 
 #define LABELS_MAX 8
 #define SERIES_MAX 1024
+#define BOUNDS_MAX 24
 #define LINE_MAX   4096
 
 struct series {
@@ -39,6 +41,9 @@ struct series {
 	size_t label_cnt;
 	uint64_t counter;
 	double gauge;
+	double bounds[BOUNDS_MAX], sum;
+	size_t bound_cnt;
+	uint64_t buckets[BOUNDS_MAX + 1];
 };
 
 struct fake {
@@ -55,6 +60,28 @@ struct fake {
 	bool fail, ready;
 };
 
+static void add_histogram(struct snapshot *snap, const struct series *series)
+{
+	struct family *family = snapshot_histogram(snap, SCOPE_EVENT, series->name, series->unit, "Set by a test.",
+						   series->bounds, series->bound_cnt);
+	struct sample *sample = snapshot_sample(snap, family, series->labels, series->label_cnt);
+
+	memcpy(sample->histogram.buckets, series->buckets, (series->bound_cnt + 1) * sizeof(*series->buckets));
+	sample->histogram.sum = series->sum;
+}
+
+static void add_number(struct snapshot *snap, const struct series *series)
+{
+	struct family *family =
+	    snapshot_family(snap, SCOPE_EVENT, series->kind, series->name, series->unit, "Set by a test.");
+	struct sample *sample = snapshot_sample(snap, family, series->labels, series->label_cnt);
+
+	if (series->kind == METRIC_COUNTER)
+		sample->counter = series->counter;
+	else
+		sample->gauge = series->gauge;
+}
+
 static int take(void *ctx, struct snapshot **out)
 {
 	struct fake *fake = ctx;
@@ -65,15 +92,10 @@ static int take(void *ctx, struct snapshot **out)
 	pthread_mutex_lock(&fake->lock);
 	fail = fake->fail;
 	for (size_t i = 0; i < fake->series_cnt; i++) {
-		const struct series *series = &fake->series[i];
-		struct family *family =
-		    snapshot_family(snap, SCOPE_EVENT, series->kind, series->name, series->unit, "Set by a test.");
-		struct sample *sample = snapshot_sample(snap, family, series->labels, series->label_cnt);
-
-		if (series->kind == METRIC_COUNTER)
-			sample->counter = series->counter;
+		if (fake->series[i].kind == METRIC_HISTOGRAM)
+			add_histogram(snap, &fake->series[i]);
 		else
-			sample->gauge = series->gauge;
+			add_number(snap, &fake->series[i]);
 	}
 	pthread_mutex_unlock(&fake->lock);
 	if (fail) {
@@ -150,6 +172,22 @@ static bool option(struct fake *fake, const char *key, char *value)
 	return true;
 }
 
+/* set_histogram - BOUND,...:COUNT,...:SUM */
+static bool set_histogram(struct series *series, char *value)
+{
+	char *bounds = strsep(&value, ":"), *buckets = strsep(&value, ":"), *item;
+	size_t count = 0;
+
+	while ((item = strsep(&bounds, ",")) && series->bound_cnt < BOUNDS_MAX)
+		series->bounds[series->bound_cnt++] = strtod(item, NULL);
+	while ((item = strsep(&buckets, ",")) && count <= series->bound_cnt)
+		series->buckets[count++] = strtoull(item, NULL, 10);
+	if (!value || count != series->bound_cnt + 1)
+		return false;
+	series->sum = strtod(value, NULL);
+	return true;
+}
+
 /* set - "NAME UNIT VALUE [LABEL=VALUE]..." */
 static bool set(struct fake *fake, enum metric_kind kind, char *rest)
 {
@@ -164,6 +202,8 @@ static bool set(struct fake *fake, enum metric_kind kind, char *rest)
 		return false;
 	series.counter = strtoull(value, NULL, 10);
 	series.gauge = strtod(value, NULL);
+	if (kind == METRIC_HISTOGRAM && !set_histogram(&series, value))
+		return false;
 	while (rest && series.label_cnt < LABELS_MAX) {
 		char *label = strsep(&rest, " ");
 
@@ -223,6 +263,8 @@ static void command(struct fake *fake, char *line)
 		ok = set(fake, METRIC_COUNTER, line);
 	else if (ok && !strcmp(word, "gauge"))
 		ok = set(fake, METRIC_GAUGE, line);
+	else if (ok && !strcmp(word, "histogram"))
+		ok = set(fake, METRIC_HISTOGRAM, line);
 	else if (ok && !strcmp(word, "fail"))
 		fake->fail = *line == '1';
 	else if (ok && !strcmp(word, "ready"))

@@ -21,7 +21,7 @@ def wait_for(condition, timeout=20.0, what="condition"):
 
 
 class Exporter:
-    """One process. Numbers are set by counter() and gauge(), before or after start()."""
+    """One process. Numbers are set by counter(), gauge() and histogram(), before or after start()."""
 
     def __init__(self, log, env=None, **options):
         arguments = [f"{key}={item}" for key, value in options.items()
@@ -42,6 +42,11 @@ class Exporter:
 
     def gauge(self, name, value, unit="1", **labels):
         self._set("gauge", name, unit, value, labels)
+
+    def histogram(self, name, bounds, counts, total, unit="s", **labels):
+        """`counts` are those of each bucket alone, the last one of what is above all bounds; `total` is their sum."""
+        value = ":".join((",".join(map(repr, bounds)), ",".join(map(str, counts)), repr(total)))
+        self._set("histogram", name, unit, value, labels)
 
     def _set(self, kind, name, unit, value, labels):
         pairs = "".join(f" {key}={text}" for key, text in labels.items())

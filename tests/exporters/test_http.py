@@ -71,6 +71,31 @@ def test_bare_names(exporter):
     assert "mailgauge_scrapes_total{" in text
 
 
+HISTOGRAMS = [
+    # naming, name, [(le, cumulative count), ...], sum
+    ("prometheus", "mail_delivery_attempt_time_seconds", [("0.005", 3), ("0.035", 3), ("1", 9), ("+Inf", 10)], 12.375),
+    ("prometheus", "mail_message_size_bytes", [("500", 0), ("1000000", 2**53), ("+Inf", 2**53 + 2)], 5e9),
+    ("bare", "delivery_attempt_time", [("5", 3), ("35", 3), ("1000", 9), ("+Inf", 10)], 12375),  # in milliseconds
+    ("bare", "message_size", [("500", 0), ("1000000", 2**53), ("+Inf", 2**53 + 2)], 5e9),
+]
+
+
+@pytest.mark.parametrize("naming, name, buckets, total", HISTOGRAMS)
+def test_histograms(exporter, naming, name, buckets, total):
+    one = exporter(listen="127.0.0.1:1", naming=naming)
+    for server in ("postfix", "dovecot"):
+        one.histogram("delivery.attempt-time", [0.005, 0.035, 1], [3, 0, 6, 1], 12.375, server=server)
+        one.histogram("message.size", [500, 1e6], [0, 2**53, 2], 5e9, unit="By", server=server)
+    text = one.start().scrape()
+    families = [f for f in text_string_to_metric_families(text) if f.name == name]
+    assert [(f.type, f.documentation) for f in families] == [("histogram", "Set by a test.")]
+    assert families[0].samples == [
+        (f"{name}_{suffix}", {"server": server, **labels}, value, None, None, None)
+        for server in ("dovecot", "postfix")
+        for suffix, labels, value in [*(("bucket", {"le": le}, count) for le, count in buckets),
+                                      ("sum", {}, total), ("count", {}, buckets[-1][1])]]
+
+
 @pytest.mark.parametrize("method, path, status, headers, body", [
     ("GET", "/metrics", 200, {"Content-Type": EXPOSITION}, None),
     ("GET", "/metrics?name[]=x", 200, {"Content-Type": EXPOSITION}, None),

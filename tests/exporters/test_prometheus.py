@@ -22,7 +22,7 @@ SERIES = [
     ("counter", "queue.queue-message-authenticated", "{event}", {"server": "postfix"}),
     ("counter", "smtp.dkim-pass", "{event}", {}),
     ("counter", "x.total.y", "{event}", {}),
-    ("counter", "message.size", "By", {}),
+    ("counter", "message.volume", "By", {}),
     ("counter", "bytes.read", "By", {}),
     ("counter", "busy.time", "s", {}),
     ("counter", "plain", "1", {}),
@@ -31,6 +31,18 @@ SERIES = [
     ("gauge", "queue.full", "1", {}),
     ("gauge", "x.total", "s", {}),
 ]
+# The same, with bounds that each receiver writes in its own way.
+HISTOGRAMS = [
+    ("delivery.attempt-time", "s", {"server": "postfix"}, [0.005, 0.1, 1, 10], [0, 10, 80, 10, 0], 75.5),
+    ("delivery.attempt-time", "s", {"server": "dovecot", "protocol": "lmtp"}, [0.005, 0.1, 1, 10], [0] * 5, 0.0),
+    ("delivery.total-time", "s", {}, [1, 604800], [1, 2, 3], 2e6),
+    ("message.size", "By", {"server": "postfix"}, [500, 1000000, 2.5e8], [1, 6, 2, 1], 1e9 + 0.5),
+    ("message.bytes", "By", {}, [0.00001, 1], [2, 1, 0], 0.75),
+    ("queue.recipients", "{recipient}", {}, [1, 2, 5], [8, 1, 0, 1], 20.0),
+    ("share", "1", {}, [0.5], [4, 5], 6.5),
+]
+HISTOGRAM_NAMES = ("mail_delivery_attempt_time_seconds", "mail_delivery_total_time_seconds", "mail_message_size_bytes",
+                   "mail_message_bytes", "mail_queue_recipients", "mail_share")
 # What receivers add to tell who sent it.
 SENDER = {"__name__", "job", "instance", "service_name", "service_version", "service_instance_id", "host_name",
           "process_pid", "otel_scope_name", "otel_scope_version", "scope_name", "scope_version"}
@@ -63,12 +75,17 @@ class Receiver:
         except (urllib.error.URLError, ConnectionError):
             return False
 
-    def series(self, label, value):
-        """{(name, labels but those of the sender): value} of the events there"""
-        reply = json.loads(self.get("/api/v1/query", query=f'{{{label}="{value}",__name__=~"mail_.*"}}', nocache=1))
+    def query(self, text):
+        reply = json.loads(self.get("/api/v1/query", query=text, nocache=1))
         assert reply["status"] == "success"
+        return reply["data"]["result"]
+
+    def series(self, label, value, of_histograms=False):
+        """{(name, labels but those of the sender): value} of the events there, either the histograms or the others"""
+        names = "|".join(f"{name}_(bucket|sum|count)" for name in HISTOGRAM_NAMES)
+        found = self.query(f'{{{label}="{value}",__name__=~"mail_.*",__name__{"=~" if of_histograms else "!~"}"{names}"}}')
         return {(one["metric"]["__name__"], tuple(sorted((k, v) for k, v in one["metric"].items() if k not in SENDER))):
-                float(one["value"][1]) for one in reply["data"]["result"]}
+                float(one["value"][1]) for one in found}
 
     def close(self):
         self.process.terminate()
@@ -162,6 +179,64 @@ def test_pull_and_push_give_the_same_series(prometheus, web, receiver, push, off
     assert pulled["mail_queue_count", (("k8s_pod_name", "mail-0"), ("key_0digit", "x"))] == offset + 10
 
 
+def set_histograms(exporters, factor):
+    for one in exporters:
+        for name, unit, labels, bounds, counts, total in HISTOGRAMS:
+            one.histogram(name, bounds, [factor * count for count in counts], factor * total, unit=unit, **labels)
+
+
+def by_bound(series):
+    """The same series with bounds as numbers: Prometheus 3 writes "1.0" for "1". None comes twice."""
+    same = {(name, tuple((k, float(v) if k == "le" else v) for k, v in labels)): value
+            for (name, labels), value in series.items()}
+    assert len(same) == len(series)
+    return same
+
+
+def wanted_histograms(factor):
+    wanted = {}
+    for name, unit, labels, bounds, counts, total in HISTOGRAMS:
+        name = "mail_" + name.replace(".", "_").replace("-", "_")
+        name += {"s": "_seconds", "By": "_bytes"}.get(unit, "") if not name.endswith("_bytes") else ""
+        for number, bound in enumerate([*bounds, float("inf")]):
+            key = tuple(sorted({**labels, "le": bound}.items()))
+            wanted[f"{name}_bucket", key] = factor * sum(counts[:number + 1])
+        wanted[f"{name}_sum", tuple(sorted(labels.items()))] = factor * total
+        wanted[f"{name}_count", tuple(sorted(labels.items()))] = factor * sum(counts)
+    return wanted
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+def test_pull_and_push_give_the_same_histograms(prometheus, web, receiver, push, factor):
+    """Every bucket, sum and count is what was set, whichever way it came."""
+    set_histograms((web, push), factor)
+    wanted = wanted_histograms(factor)
+    wait_for(lambda: by_bound(prometheus.series("job", "pull", True)) == wanted, 30, "histograms by pull")
+    wait_for(lambda: by_bound(receiver.series(receiver.sender_label, "mailgauge", True)) == wanted, 30,
+             "histograms by push")
+
+
+@pytest.mark.parametrize("quantile, seconds", [(0.5, 0.1 + 0.9 * 40 / 80), (0.9, 1.0), (0.99, 1 + 9 * 9 / 10)])
+def test_quantiles(prometheus, web, receiver, push, quantile, seconds):
+    set_histograms((web, push), 1)
+    for one, sender in ((prometheus, 'job="pull"'), (receiver, f'{receiver.sender_label}="mailgauge"')):
+        selected = f'mail_delivery_attempt_time_seconds_bucket{{{sender},server="postfix"}}'
+
+        def answer():
+            found = one.query(f"histogram_quantile({quantile}, sum by (le) ({selected}))")
+            return found and float(found[0]["value"][1]) == pytest.approx(seconds, rel=1e-12)
+
+        wait_for(answer, 30, f"quantile {quantile}")
+
+
+def test_mean(prometheus, web):
+    """As docs/METRICS.md says."""
+    set_histograms((web,), 1)
+    wait_for(lambda: (found := prometheus.query(
+        'mail_delivery_attempt_time_seconds_sum{server="postfix"} / mail_delivery_attempt_time_seconds_count'))
+        and float(found[0]["value"][1]) == 0.755, 30, "the mean")
+
+
 def test_push_without_complaint(receiver, push):
     stats = wait_for(lambda: (s := push.stats())["success"] >= 2 and s)
     assert stats["partial"] == stats["rejected"] == stats["failed"] == 0
@@ -170,10 +245,14 @@ def test_push_without_complaint(receiver, push):
 
 def test_types_and_help_are_known(prometheus, web):
     set_all((web,), 1)
+    set_histograms((web,), 1)
     metadata = wait_for(lambda: (m := json.loads(prometheus.get("/api/v1/metadata"))["data"]) and
-                        "mail_plain_total" in m and m, 30)
+                        "mail_plain_total" in m and "mail_message_size_bytes" in m and m, 30)
     assert metadata["mail_plain_total"][0] == {"type": "counter", "help": "Set by a test.", "unit": ""}
     assert metadata["mail_queue_count"][0]["type"] == "gauge"
+    for name in HISTOGRAM_NAMES:
+        assert metadata[name] == [{"type": "histogram", "help": "Set by a test.", "unit": ""}]
+        assert not {f"{name}_{suffix}" for suffix in ("bucket", "sum", "count")} & set(metadata)
 
 
 @pytest.mark.parametrize("naming, complaints", [
@@ -185,6 +264,8 @@ def test_promtool(trixie, exporter, tmp_path, naming, complaints):
     one = exporter(listen="127.0.0.1:1", naming=naming)
     one.counter("auth.success", 3, server="a\\b\"c")
     one.gauge("smtp.active-connections", -1, "{connection}")
+    one.histogram("delivery.attempt-time", [0.005, 1], [1, 0, 2], 4.5, server="a\\b\"c")
+    one.histogram("message.size", [500, 1000000], [0, 0, 0], 0.0, unit="By")
     done = trixie.run(tmp_path, "promtool", "check", "metrics", input=one.start().scrape(), text=True,
                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.stdout == complaints

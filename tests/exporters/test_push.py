@@ -72,6 +72,43 @@ def test_request(exporter, peer):
     assert "mailgauge.push.exports" in metrics
 
 
+def test_histograms(exporter, peer):
+    """By OpenTelemetry's own definitions: buckets that are not cumulative, a sum even where it is 0, no min and max."""
+    one = exporter(endpoint=peer.url)
+    one.histogram("delivery.attempt-time", [0.005, 0.1, 1], [3, 0, 2**63, 4], 1234.0625, server="postfix")
+    one.histogram("delivery.attempt-time", [0.005, 0.1, 1], [0, 0, 0, 0], 0.0, server="dovecot", protocol="lmtp")
+    one.histogram("message.size", [1000000], [7, 2], 5e9, unit="By")
+    one.start()
+    metrics = {metric.name: metric for metric in peer.wait(1)[0].metrics()}
+    times, sizes = metrics["mail.delivery.attempt-time"], metrics["mail.message.size"]
+    assert (times.unit, sizes.unit, times.description) == ("s", "By", "Set by a test.")
+    assert times.histogram.aggregation_temporality == AGGREGATION_TEMPORALITY_CUMULATIVE
+
+    def plain(point):
+        assert point.HasField("sum") and not point.HasField("min") and not point.HasField("max")
+        return ({a.key: a.value.string_value for a in point.attributes}, list(point.explicit_bounds),
+                list(point.bucket_counts), point.sum, point.count)
+
+    bounds = [0.005, 0.1, 1]
+    assert [plain(point) for point in times.histogram.data_points] == [
+        ({"protocol": "lmtp", "server": "dovecot"}, bounds, [0, 0, 0, 0], 0, 0),
+        ({"server": "postfix"}, bounds, [3, 0, 2**63, 4], 1234.0625, 2**63 + 7)]
+    assert [plain(point) for point in sizes.histogram.data_points] == [({}, [1000000], [7, 2], 5e9, 9)]
+    now = time.time_ns()
+    for point in [*times.histogram.data_points, *sizes.histogram.data_points]:
+        assert now - 60e9 < point.start_time_unix_nano < point.time_unix_nano <= now
+        assert not point.exemplars and not point.flags
+
+
+def test_gauges(exporter, peer):
+    one = exporter(endpoint=peer.url)
+    one.gauge("smtp.active-connections", 12, "{connection}", server="postfix")
+    one.start()
+    metric = next(m for m in peer.wait(1)[0].metrics() if m.name == "mail.smtp.active-connections")
+    assert metric.WhichOneof("data") == "gauge" and metric.unit == "{connection}"
+    assert [(p.as_double, p.start_time_unix_nano) for p in metric.gauge.data_points] == [(12, 0)]
+
+
 def test_start_time_stays_and_numbers_go_on(exporter, peer):
     one = make(exporter, peer, interval_ms=200)
     one.start()

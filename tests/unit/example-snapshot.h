@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* example-snapshot.h - the snapshot that the tests of all exporters format: every kind, scope and awkward text. */
+/* example-snapshot.h - the snapshot that the tests of all exporters format: every kind, scope and awkward text.
+ */
 #ifndef MAILGAUGE_EXAMPLE_SNAPSHOT_H
 #define MAILGAUGE_EXAMPLE_SNAPSHOT_H
 #include "snapshot/snapshot.h"
@@ -11,6 +12,32 @@ static inline struct sample *example_add(struct snapshot *snap, enum metric_kind
 	enum family_scope scope = strncmp(name, "mailgauge.", 10) ? SCOPE_EVENT : SCOPE_SELF;
 
 	return snapshot_sample(snap, snapshot_family(snap, scope, kind, name, unit, help), labels, label_cnt);
+}
+
+/* example_observe - a histogram's sample with these numbers in its buckets */
+static inline void example_observe(struct snapshot *snap, struct family *family, const struct label *labels,
+				   size_t label_cnt, const uint64_t *buckets, double sum)
+{
+	struct sample *sample = snapshot_sample(snap, family, labels, label_cnt);
+
+	for (size_t i = 0; i <= family->bound_cnt; i++)
+		sample->histogram.buckets[i] = buckets[i];
+	sample->histogram.sum = sum;
+}
+
+static inline void example_histograms(struct snapshot *snap)
+{
+	const struct label postfix[] = {{"server", "postfix"}, {"reason", "a\"b"}}, dovecot[] = {{"server", "dovecot"}};
+	const double times[] = {0.005, 0.035, 1, 60}, sizes[] = {500, 1000000, 2.5e8};
+	struct family *family =
+	    snapshot_histogram(snap, SCOPE_EVENT, "delivery.attempt-time", "s", "Time of one attempt.", times, 4);
+
+	example_observe(snap, family, postfix, 2, (const uint64_t[]){3, 0, 6, 1, 0}, 12.375);
+	example_observe(snap, family, dovecot, 1, (const uint64_t[]){0, 0, 0, 0, 0}, 0);
+	family = snapshot_histogram(snap, SCOPE_EVENT, "message.size", "By", "Size of a message.", sizes, 3);
+	example_observe(snap, family, NULL, 0, (const uint64_t[]){0, 7, 1, 2}, 1e9 + 2.5);
+	family = snapshot_histogram(snap, SCOPE_SELF, "mailgauge.look", "{file}", "Files per look.", sizes, 1);
+	example_observe(snap, family, NULL, 0, (const uint64_t[]){1, UINT64_MAX - 1}, 1e300);
 }
 
 static inline struct snapshot *example_snapshot(void)
@@ -29,6 +56,7 @@ static inline struct snapshot *example_snapshot(void)
 	example_add(snap, METRIC_COUNTER, "auth.success", "{event}", "Logins let in.", postfix, 1)->counter = 0;
 	example_add(snap, METRIC_COUNTER, "auth.success", "{event}", "", imap, 2)->counter = UINT64_MAX;
 	example_add(snap, METRIC_GAUGE, "queue.count", "{message}", "Messages in the queue.", postfix, 1)->gauge = -2.5;
+	example_histograms(snap);
 	snapshot_family(snap, SCOPE_EVENT, METRIC_COUNTER, "dmarc.pass", "{event}", "A family without samples.");
 	snapshot_finish(snap);
 	return snap;

@@ -64,6 +64,32 @@ static void test_resource(void **state)
 	}
 }
 
+static void describe_attributes(struct buf *out, Otlp__KeyValue **attributes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		buf_printf(out, " %s=%s", attributes[i]->key, attributes[i]->value->string_value);
+}
+
+static void describe_histogram(struct buf *out, const Otlp__Metric *metric)
+{
+	for (size_t i = 0; i < metric->histogram->n_data_points; i++) {
+		const Otlp__HistogramDataPoint *point = metric->histogram->data_points[i];
+
+		buf_printf(out, "%s %s histogram %d", metric->name, metric->unit,
+			   metric->histogram->aggregation_temporality);
+		describe_attributes(out, point->attributes, point->n_attributes);
+		buf_printf(out, " %lu %lu", (unsigned long)point->start_time_unix_nano,
+			   (unsigned long)point->time_unix_nano);
+		for (size_t j = 0; j < point->n_bucket_counts; j++)
+			buf_printf(out, " %lu", (unsigned long)point->bucket_counts[j]);
+		buf_puts(out, " at");
+		for (size_t j = 0; j < point->n_explicit_bounds; j++)
+			buf_printf(out, " %g", point->explicit_bounds[j]);
+		assert_int_equal(point->optional_sum_case, OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM);
+		buf_printf(out, " of %lu, sum %g\n", (unsigned long)point->count, point->sum);
+	}
+}
+
 /* describe - a request in one line per data point */
 static void describe(struct buf *out, const Otlp__ExportMetricsServiceRequest *request)
 {
@@ -73,7 +99,13 @@ static void describe(struct buf *out, const Otlp__ExportMetricsServiceRequest *r
 	for (size_t i = 0; i < scope->n_metrics; i++) {
 		const Otlp__Metric *metric = scope->metrics[i];
 		bool is_sum = metric->data_case == OTLP__METRIC__DATA_SUM;
-		size_t count = is_sum ? metric->sum->n_data_points : metric->gauge->n_data_points;
+		size_t count;
+
+		if (metric->data_case == OTLP__METRIC__DATA_HISTOGRAM) {
+			describe_histogram(out, metric);
+			continue;
+		}
+		count = is_sum ? metric->sum->n_data_points : metric->gauge->n_data_points;
 
 		for (size_t j = 0; j < count; j++) {
 			const Otlp__NumberDataPoint *point =
@@ -83,9 +115,7 @@ static void describe(struct buf *out, const Otlp__ExportMetricsServiceRequest *r
 			if (is_sum)
 				buf_printf(out, " %d %d", metric->sum->aggregation_temporality,
 					   metric->sum->is_monotonic);
-			for (size_t k = 0; k < point->n_attributes; k++)
-				buf_printf(out, " %s=%s", point->attributes[k]->key,
-					   point->attributes[k]->value->string_value);
+			describe_attributes(out, point->attributes, point->n_attributes);
 			buf_printf(out, " %lu %lu ", (unsigned long)point->start_time_unix_nano,
 				   (unsigned long)point->time_unix_nano);
 			if (point->value_case == OTLP__NUMBER_DATA_POINT__VALUE_AS_INT)
@@ -107,7 +137,7 @@ static void test_request(void **state)
 	(void)state;
 	buf_init(&wire, 1 << 20);
 	buf_init(&got, 1 << 20);
-	assert_int_equal(otlp_write(&wire, snap, &options), 7);
+	assert_int_equal(otlp_write(&wire, snap, &options), 11);
 	request = otlp__export_metrics_service_request__unpack(NULL, wire.len, (const uint8_t *)wire.data);
 	assert_non_null(request);
 	describe(&got, request);
@@ -118,11 +148,19 @@ static void test_request(void **state)
 	    "mail.auth.success {event} sum 2 1 protocol=imap server=dovecot 1700000000123456789 1700000060000000001 "
 	    "int 9223372036854775807\n"
 	    "mail.auth.success {event} sum 2 1 server=postfix 1700000000123456789 1700000060000000001 int 0\n"
+	    "mail.delivery.attempt-time s histogram 2 reason=a\"b server=postfix 1700000000123456789 "
+	    "1700000060000000001 3 0 6 1 0 at 0.005 0.035 1 60 of 10, sum 12.375\n"
+	    "mail.delivery.attempt-time s histogram 2 server=dovecot 1700000000123456789 1700000060000000001 "
+	    "0 0 0 0 0 at 0.005 0.035 1 60 of 0, sum 0\n"
+	    "mail.message.size By histogram 2 1700000000123456789 1700000060000000001 "
+	    "0 7 1 2 at 500 1e+06 2.5e+08 of 10, sum 1e+09\n"
 	    "mail.queue.count {message} gauge server=postfix 0 1700000060000000001 double -2.5\n"
 	    "mail.smtp.error {event} sum 2 1 pod=caf\xc3\xa9 server=a\\b\"c\nd 1700000000123456789 "
 	    "1700000060000000001 int 1\n"
 	    "mail.smtp.error {event} sum 2 1 server=bad\xef\xbf\xbd\\x1b[2J 1700000000123456789 "
 	    "1700000060000000001 int 2\n"
+	    "mailgauge.look {file} histogram 2 1700000000123456789 1700000060000000001 "
+	    "1 18446744073709551614 at 500 of 18446744073709551615, sum 1e+300\n"
 	    "mailgauge.probe.hits {hit} sum 2 1 1700000000123456789 1700000060000000001 int 42\n"
 	    "mailgauge.scrape.duration s gauge 0 1700000060000000001 double 0.1\n");
 

@@ -33,6 +33,17 @@ static void test_names(void **state)
 	    {SCOPE_EVENT, METRIC_GAUGE, "mail", "queue.count", "{message}", "mail_queue_count", "queue_count"},
 	    {SCOPE_EVENT, METRIC_GAUGE, "mail", "x.total", "s", "mail_x_total_seconds", "x_total"},
 	    {SCOPE_EVENT, METRIC_GAUGE, "mail", "queue.full", "1", "mail_queue_full_ratio", "queue_full"},
+	    {SCOPE_EVENT, METRIC_GAUGE, "mail", "smtp.active-connections", "{connection}",
+	     "mail_smtp_active_connections", "smtp_active_connections"},
+	    {SCOPE_EVENT, METRIC_HISTOGRAM, "mail", "delivery.attempt-time", "s", "mail_delivery_attempt_time_seconds",
+	     "delivery_attempt_time"},
+	    {SCOPE_EVENT, METRIC_HISTOGRAM, "mail", "delivery.total-time", "s", "mail_delivery_total_time_seconds",
+	     "delivery_total_time"},
+	    {SCOPE_EVENT, METRIC_HISTOGRAM, "mail", "message.size", "By", "mail_message_size_bytes", "message_size"},
+	    {SCOPE_EVENT, METRIC_HISTOGRAM, "mail", "message.bytes", "By", "mail_message_bytes", "message_bytes"},
+	    {SCOPE_EVENT, METRIC_HISTOGRAM, "mail", "queue.recipients", "{recipient}", "mail_queue_recipients",
+	     "queue_recipients"},
+	    {SCOPE_EVENT, METRIC_HISTOGRAM, "mail", "x", "1", "mail_x", "x"},
 	    {SCOPE_EVENT, METRIC_COUNTER, "mail", "x", "1", "mail_x_total", "x"},
 	    {SCOPE_EVENT, METRIC_COUNTER, "mail", "x", "", "mail_x_total", "x"},
 	    {SCOPE_EVENT, METRIC_COUNTER, "mail", "x", "furlong", "mail_x_furlong_total", "x"},
@@ -91,6 +102,45 @@ static void test_numbers(void **state)
 
 		buf_init(&got, 100);
 		prom_number(&got, rows[i].value);
+		assert_string_equal(buf_text(&got), rows[i].want);
+		buf_free(&got);
+	}
+}
+
+/* What Go's strconv.FormatFloat(x, 'f', -1, 64) gives. */
+static void test_bounds(void **state)
+{
+	static const struct {
+		double value;
+		const char *want;
+	} rows[] = {
+	    {0, "0"},
+	    {1, "1"},
+	    {-1, "-1"},
+	    {10, "10"},
+	    {250, "250"},
+	    {0.005, "0.005"},
+	    {0.1 + 0.2, "0.30000000000000004"},
+	    {2.5, "2.5"},
+	    {0.0001, "0.0001"},
+	    {0.00001, "0.00001"},
+	    {0.000025, "0.000025"},
+	    {604800, "604800"},
+	    {999999, "999999"},
+	    {999999.5, "999999.5"},
+	    {1000000, "1000000"},
+	    {1234567, "1234567"},
+	    {10485760, "10485760"},
+	    {2.5e8, "250000000"},
+	    {1e15, "1000000000000000"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf got;
+
+		buf_init(&got, 100);
+		prom_bound(&got, rows[i].value);
 		assert_string_equal(buf_text(&got), rows[i].want);
 		buf_free(&got);
 	}
@@ -165,8 +215,8 @@ static void test_buffer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_names),          cmocka_unit_test(test_numbers), cmocka_unit_test(test_exposition),
-	    cmocka_unit_test(test_empty_snapshot), cmocka_unit_test(test_buffer),
+	    cmocka_unit_test(test_names),      cmocka_unit_test(test_numbers),        cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_exposition), cmocka_unit_test(test_empty_snapshot), cmocka_unit_test(test_buffer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

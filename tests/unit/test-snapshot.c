@@ -9,7 +9,21 @@
 
 #include "example-snapshot.h"
 
-/* flatten - "family{label=value,...} value" per sample, in the snapshot's order */
+static size_t put_number(char *out, size_t size, const struct family *family, const struct sample *sample)
+{
+	size_t len = 0;
+
+	if (family->kind == METRIC_COUNTER)
+		return (size_t)snprintf(out, size, " %lu\n", (unsigned long)sample->counter);
+	if (family->kind == METRIC_GAUGE)
+		return (size_t)snprintf(out, size, " %g\n", sample->gauge);
+	for (size_t i = 0; i <= family->bound_cnt; i++)
+		len += (size_t)snprintf(out + len, size - len, " %lu", (unsigned long)sample->histogram.buckets[i]);
+	return len + (size_t)snprintf(out + len, size - len, " of %lu, sum %g\n",
+				      (unsigned long)sample_count(family, sample), sample->histogram.sum);
+}
+
+/* flatten - "family label=value... number" per sample, in the snapshot's order */
 static void flatten(const struct snapshot *snap, char *out, size_t size)
 {
 	size_t len = 0;
@@ -23,11 +37,7 @@ static void flatten(const struct snapshot *snap, char *out, size_t size)
 			for (size_t k = 0; k < sample->label_cnt; k++)
 				len += (size_t)snprintf(out + len, size - len, " %s=%s", sample->labels[k].name,
 							sample->labels[k].value);
-			if (snap->families[i].kind == METRIC_COUNTER)
-				len +=
-				    (size_t)snprintf(out + len, size - len, " %lu\n", (unsigned long)sample->counter);
-			else
-				len += (size_t)snprintf(out + len, size - len, " %g\n", sample->gauge);
+			len += put_number(out + len, size - len, &snap->families[i], sample);
 		}
 }
 
@@ -40,9 +50,13 @@ static void test_order(void **state)
 	flatten(snap, got, sizeof(got));
 	assert_string_equal(got, "auth.success protocol=imap server=dovecot 18446744073709551615\n"
 				 "auth.success server=postfix 0\n"
+				 "delivery.attempt-time reason=a\"b server=postfix 3 0 6 1 0 of 10, sum 12.375\n"
+				 "delivery.attempt-time server=dovecot 0 0 0 0 0 of 0, sum 0\n"
+				 "message.size 0 7 1 2 of 10, sum 1e+09\n"
 				 "queue.count server=postfix -2.5\n"
 				 "smtp.error pod=caf\xc3\xa9 server=a\\b\"c\nd 1\n"
 				 "smtp.error server=bad\xef\xbf\xbd\\x1b[2J 2\n"
+				 "mailgauge.look 1 18446744073709551614 of 18446744073709551615, sum 1e+300\n"
 				 "mailgauge.probe.hits 42\n"
 				 "mailgauge.scrape.duration 0.1\n");
 	snapshot_free(&snap);
@@ -79,6 +93,29 @@ static void test_equal_labels_are_added_up(void **state)
 	}
 }
 
+static void test_equal_histograms_are_added_up(void **state)
+{
+	const struct label ab[] = {{"a", "1"}, {"b", "2"}}, ba[] = {{"b", "2"}, {"a", "1"}}, a[] = {{"a", "1"}};
+	struct snapshot *snap = snapshot_new(1);
+	double bounds[] = {1, 2};
+	char got[256];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct family *family = snapshot_histogram(snap, SCOPE_EVENT, "x", "s", "", bounds, 2);
+		const uint64_t buckets[] = {1 << i, 0, 10 << i};
+
+		assert_ptr_equal(family, snapshot_find(snap, "x"));
+		example_observe(snap, family, i == 0 ? ab : i == 1 ? a : ba, i == 1 ? 1 : 2, buckets, 0.5);
+	}
+	bounds[0] = 9; /* they are copied */
+	snapshot_finish(snap);
+	flatten(snap, got, sizeof(got));
+	assert_string_equal(got, "x a=1 2 0 20 of 22, sum 0.5\nx a=1 b=2 5 0 50 of 55, sum 1\n");
+	assert_true(snap->families[0].bound_cnt == 2 && snap->families[0].bounds[0] == 1);
+	snapshot_free(&snap);
+}
+
 static void test_find(void **state)
 {
 	struct snapshot *snap = example_snapshot();
@@ -113,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_order),
 	    cmocka_unit_test(test_equal_labels_are_added_up),
+	    cmocka_unit_test(test_equal_histograms_are_added_up),
 	    cmocka_unit_test(test_find),
 	    cmocka_unit_test(test_texts_are_copied),
 	};
