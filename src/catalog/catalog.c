@@ -230,6 +230,18 @@ const struct server_def *catalog_match_exe(const struct catalog *catalog, const 
 	return NULL;
 }
 
+bool act_moves(const struct act_def *act)
+{
+	return act->kind != ACT_REMEMBER && act->kind != ACT_FORGET;
+}
+
+const struct event_def *act_event(const struct act_def *act, size_t i)
+{
+	if (act->kind == ACT_CHOOSE)
+		return i < act->choice->text_cnt ? act->choice->texts[i].event : NULL;
+	return i == 0 ? act->event : NULL;
+}
+
 bool catalog_server_counts(const struct server_def *server, const struct event_def *event)
 {
 	for (size_t i = 0; i < server->event_cnt; i++)

@@ -64,6 +64,32 @@ struct layout_def {
 	int line, col;
 };
 
+/* The values that a looked-up label can have: [label.NAME], NAME being the label's. `texts` says which value a text
+ * becomes; what is no such text becomes `other`. */
+struct label_set {
+	const char *name;
+	const char **values; /* the other one is the last */
+	size_t value_cnt;
+	struct label_text {
+		const char *text;
+		size_t value; /* index into values */
+	} * texts;
+	size_t text_cnt;
+	size_t other;
+	int line, col;
+};
+
+/* A table of events by a text: [choice.NAME]. What is no such text counts nothing. */
+struct choice_def {
+	const char *name;
+	struct choice_text {
+		const char *text;
+		const struct event_def *event; /* a counter */
+	} * texts;                             /* in the order of the file; several may name one event */
+	size_t text_cnt;
+	int line, col;
+};
+
 /* A remembered value: [slot] NAME = "what for". */
 struct slot_def {
 	const char *name;
@@ -83,7 +109,16 @@ enum value_kind {
 	VALUE_RECALL,    /* recall slot base: 0 if nothing is stored */
 	VALUE_FIELD_STR, /* field layout base "key": compared with texts; never equal when absent */
 	VALUE_FIELD_NUM, /* number layout base "key": 0 when absent */
-	VALUE_FIELD_HAS  /* has layout base "key": 1 or 0 */
+	VALUE_FIELD_HAS, /* has layout base "key": 1 or 0 */
+	VALUE_NOW,       /* now: ns of a clock that only spans are made of */
+	VALUE_REALTIME,  /* realtime: ns since 1970 */
+	VALUE_TIMEVAL,   /* timeval base: the struct timeval there, in ns since 1970 */
+	VALUE_SPAN,      /* span base other: from the one to the other, not below 0 */
+	VALUE_SUM,       /* (base + off) */
+	VALUE_TIMES,     /* (base * number) */
+	VALUE_ARGS,      /* args: address of the process' arguments, one behind the other, each with its NUL */
+	VALUE_HEAD,      /* head size base: the first bytes of a text (STR, FIELD_STR); compared with texts */
+	VALUE_UPPER      /* upper base: a text (STR) in capital letters; compared with texts */
 };
 
 struct value_def {
@@ -92,7 +127,8 @@ struct value_def {
 	int arg;
 	int base, other; /* earlier values of the same probe, by index; -1 none */
 	struct number_def off;
-	int size; /* bytes of READ and TRUNC: 1, 2, 4, 8 */
+	int64_t number; /* of TIMES */
+	int size;       /* bytes of READ and TRUNC: 1, 2, 4, 8; of HEAD: 1 to PROBE_STRING - 1 */
 	bool is_signed;
 	const char *key; /* of a field */
 	const struct layout_def *layout;
@@ -112,18 +148,43 @@ struct label_def {
 	const char *name, *value;
 };
 
-enum act_kind { ACT_COUNT, ACT_REMEMBER, ACT_FORGET };
+/* A looked-up label: what `set` makes of a text. */
+struct dim_def {
+	const struct label_set *set;
+	int value; /* value index: a text, or a RECALL of one */
+};
+
+enum act_kind {
+	ACT_COUNT,    /* one more of a counter */
+	ACT_CHOOSE,   /* one more of the counter that `choice` has for the text `value` */
+	ACT_OBSERVE,  /* `value` into a histogram; times in ns */
+	ACT_ADD,      /* `number` (1 or -1) to a gauge */
+	ACT_HOLD,     /* the process holds one more of a gauge */
+	ACT_RELEASE,  /* the process holds one less */
+	ACT_REMEMBER, /* slot[key] = value or number */
+	ACT_FORGET    /* slot[key] */
+};
 
 struct act_def {
 	enum act_kind kind;
-	const struct event_def *event;  /* COUNT */
-	const struct label_def *labels; /* COUNT; sorted by name */
+	const struct event_def *event;   /* COUNT, OBSERVE, ADD, HOLD, RELEASE; NULL for the others */
+	const struct choice_def *choice; /* CHOOSE */
+	const struct label_def *labels;  /* COUNT, CHOOSE, OBSERVE, ADD; sorted by name */
 	size_t label_cnt;
+	const struct dim_def
+	    *dims; /* COUNT, CHOOSE, OBSERVE, ADD; sorted by name; PROBE_ACT_CELLS at most, CHOOSE one less */
+	size_t dim_cnt;
 	const struct slot_def *slot; /* REMEMBER, FORGET */
 	int key;                     /* value index: the key */
-	int value;                   /* REMEMBER: value index, or -1: number */
+	int value;                   /* value index, or -1 */
 	int64_t number;
 };
+
+/* act_moves - does the action change a metric (and not only a slot)? */
+bool act_moves(const struct act_def *act);
+/* act_event - number `i` of the events that the action can move, or NULL: one, or those of its choice (where an event
+ * that stands there twice comes twice) */
+const struct event_def *act_event(const struct act_def *act, size_t i);
 
 /* A rule without an action says: nothing of the following rules either. */
 struct rule_def {
@@ -168,6 +229,27 @@ struct probe_def {
 	size_t index; /* position in its server's file */
 };
 
+/* What processes hold of a gauge that were there before us: [[seed]]. The number of client connections that a process
+ * has, told from its sockets: `accepted` have the address of a socket that the instance listens at, `paired` are one
+ * end of a pair whose other end another process of the instance has. */
+struct seed_def {
+	const struct event_def *event; /* a gauge that rules hold and release */
+	const char **who;              /* process names, cut as the kernel cuts them */
+	size_t who_cnt;
+	int accepted, paired; /* how often each of them counts: 1, 0, or -1 */
+	int line, col;
+};
+
+/* A gauge of files in a directory: [[directory]]. Rules add to it what moves; the files are counted now and then. */
+struct directory_def {
+	const struct event_def *event; /* a gauge */
+	const struct label_def *labels;
+	size_t label_cnt;
+	const char *path;   /* below the working directory of the instance's first process, subdirectories included */
+	bool is_executable; /* only files that their owner may execute */
+	int line, col;
+};
+
 struct server_def {
 	const char *name; /* the label server */
 	const char *file; /* the catalog file, for messages */
@@ -179,7 +261,15 @@ struct server_def {
 	size_t slot_cnt;
 	struct probe_def *probes;
 	size_t probe_cnt;
-	const struct event_def **events; /* all that its rules count; sorted by name */
+	struct label_set *label_sets;
+	size_t label_set_cnt;
+	struct choice_def *choices;
+	size_t choice_cnt;
+	struct seed_def *seeds;
+	size_t seed_cnt;
+	struct directory_def *directories;
+	size_t directory_cnt;
+	const struct event_def **events; /* all that it gives; sorted by name */
 	size_t event_cnt;
 	int line, col; /* of its name */
 };
@@ -201,7 +291,7 @@ void catalog_free(struct catalog **catalog);
 const struct server_def *catalog_find(const struct catalog *catalog, const char *name);
 /* catalog_match_exe - the server whose instances are rooted in this executable, or NULL */
 const struct server_def *catalog_match_exe(const struct catalog *catalog, const char *exe_path);
-/* catalog_server_counts - has the server a rule that counts this event? */
+/* catalog_server_counts - does the server give this event? */
 bool catalog_server_counts(const struct server_def *server, const struct event_def *event);
 
 #endif

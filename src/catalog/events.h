@@ -7,18 +7,35 @@
 
 struct arena;
 
-enum event_kind { EVENT_COUNTER };
+/* A counter counts events. A gauge is how much of something there is now. A histogram says how values (of which each
+ * event has one) are spread. */
+enum event_kind { EVENT_COUNTER, EVENT_GAUGE, EVENT_HISTOGRAM };
 
 struct event_def {
 	const char *name; /* "auth.success" */
 	enum event_kind kind;
-	const char *unit; /* "{event}" */
+	const char *unit; /* "{event}"; of a histogram of times "s" */
 	const char *help; /* one sentence */
+	const double
+	    *bounds; /* EVENT_HISTOGRAM: in `unit`, ascending, 1 to PROBE_BUCKETS; a value equal to one is within */
+	size_t bound_cnt;
+};
+
+/* event_scale - what is observed is in this part of the unit: 1e9 for "s" (the BPF side has ns), else 1 */
+double event_scale(const struct event_def *event);
+
+/* A list of bounds that several histograms have: [bounds] NAME = [...]. */
+struct bounds_def {
+	const char *name;
+	const double *bounds;
+	size_t bound_cnt;
 };
 
 struct events {
 	struct event_def *items; /* sorted by name */
 	size_t count;
+	struct bounds_def *bounds; /* in the order of the files */
+	size_t bounds_cnt;
 };
 
 /* events_parse - read a vocabulary from TOML text; `file` names it in messages. All memory is taken from `mem`.

@@ -69,21 +69,30 @@ static int parse_operator(struct parser *parser, enum cond_op *op)
 	return parser_unexpected(parser, "a comparison (== != < >= ^= *=)");
 }
 
+/* number_range - the numbers that a value can be */
+static void number_range(const struct value_def *value, int64_t *min, int64_t *max)
+{
+	int bits = value->kind == VALUE_FIELD_HAS ? 1 : value->size * 8;
+
+	*min = value->kind == VALUE_SPAN ? 0 : INT64_MIN;
+	*max = INT64_MAX;
+	if (bits == 0 || bits == 64)
+		return;
+	*max = ((int64_t)1 << (value->is_signed ? bits - 1 : bits)) - 1;
+	*min = value->is_signed ? -*max - 1 : 0;
+}
+
 /* check_number - can this value be compared so with this number, and be so? */
 static int check_number(struct parser *parser, const struct cond_def *cond, size_t op_offset)
 {
 	const struct value_def *value = &parser->values->items[cond->value];
-	int bits = value->kind == VALUE_FIELD_HAS ? 1 : value->size * 8;
-	int64_t min = 0, max = 0;
+	int64_t min, max;
 
 	if (expr_is_text(value->kind))
 		return parser_unexpected(parser, "a text in quotes");
 	if (cond->op == COND_PREFIX || cond->op == COND_CONTAINS)
 		return parser_fail(parser, op_offset, "numbers are compared by == != < >=");
-	if (bits == 0 || bits == 64)
-		return 0;
-	max = ((int64_t)1 << (value->is_signed ? bits - 1 : bits)) - 1;
-	min = value->is_signed ? -max - 1 : 0;
+	number_range(value, &min, &max);
 	if (cond->number < min || cond->number > max)
 		return parser_fail(parser, parser->token.offset, "the value is never that: it is within %lld to %lld",
 				   (long long)min, (long long)max);
@@ -91,31 +100,41 @@ static int check_number(struct parser *parser, const struct cond_def *cond, size
 }
 
 /* text_max - the longest text that a value can be compared with */
-static size_t text_max(enum value_kind kind, enum cond_op op)
+static size_t text_max(const struct value_def *value, enum cond_op op)
 {
 	if (op == COND_CONTAINS)
 		return PROBE_NEEDLE - 1;
-	return kind == VALUE_COMM ? NAME_LENGTH : PROBE_STRING - 1;
+	if (value->kind == VALUE_HEAD)
+		return (size_t)value->size;
+	return value->kind == VALUE_COMM ? NAME_LENGTH : PROBE_STRING - 1;
+}
+
+/* has_small_letter - no text in capital letters has one */
+static bool has_small_letter(const char *text)
+{
+	return strpbrk(text, "abcdefghijklmnopqrstuvwxyz") != NULL;
 }
 
 static int check_text(struct parser *parser, const struct cond_def *cond, size_t op_offset)
 {
-	enum value_kind kind = parser->values->items[cond->value].kind;
-	size_t max = text_max(kind, cond->op);
+	const struct value_def *value = &parser->values->items[cond->value];
+	size_t max = text_max(value, cond->op);
 
-	if (!expr_is_text(kind) && kind != VALUE_RECALL)
+	if (!expr_is_text(value->kind) && value->kind != VALUE_RECALL)
 		return parser_unexpected(parser, "a number (the value is no text)");
 	if (cond->op == COND_LT || cond->op == COND_GE)
 		return parser_fail(parser, op_offset, "texts are compared by == != ^= *=");
-	if (cond->op == COND_PREFIX && kind != VALUE_STR && kind != VALUE_FIELD_STR)
+	if (cond->op == COND_PREFIX && value->kind != VALUE_STR && value->kind != VALUE_FIELD_STR)
 		return parser_fail(parser, op_offset, "^= needs \"str\" or \"field\"");
-	if (cond->op == COND_CONTAINS && kind != VALUE_STR)
+	if (cond->op == COND_CONTAINS && value->kind != VALUE_STR)
 		return parser_fail(parser, op_offset, "*= needs \"str\"");
 	if (!cond->text[0])
 		return parser_fail(parser, parser->token.offset, "an empty text");
 	if (strlen(cond->text) > max)
 		return parser_fail(parser, parser->token.offset, "a text of %zu bytes, where %zu are the most",
 				   strlen(cond->text), max);
+	if (value->kind == VALUE_UPPER && has_small_letter(cond->text))
+		return parser_fail(parser, parser->token.offset, "the value is never that: it is in capital letters");
 	return 0;
 }
 
@@ -233,6 +252,41 @@ int expr_forget(struct expr_values *values, const struct toml_node *node, struct
 	if (!ret)
 		ret = parse_slot(&parser, &act->slot, &act->key);
 	return ret ? ret : parser_expect_end(&parser);
+}
+
+int expr_observed(struct expr_values *values, const struct toml_node *node, int *value)
+{
+	struct parser parser;
+	int ret = parser_begin(&parser, values, node);
+	size_t offset = parser.token.offset;
+
+	if (ret || (*value = parse_value(&parser)) < 0)
+		return ret ? ret : *value;
+	if (expr_is_text(values->items[*value].kind))
+		return parser_fail(&parser, offset, "a number is wanted here, not a text");
+	return parser_expect_end(&parser);
+}
+
+bool expr_can_be(const struct value_def *value, const char *text)
+{
+	size_t max = value->kind == VALUE_COMM ? COMM_LENGTH : text_max(value, COND_EQ);
+
+	return strlen(text) <= max && (value->kind != VALUE_UPPER || !has_small_letter(text));
+}
+
+int expr_looked_up(struct expr_values *values, const struct toml_node *node, int *value)
+{
+	struct parser parser;
+	enum value_kind kind;
+	int ret = parser_begin(&parser, values, node);
+	size_t offset = parser.token.offset;
+
+	if (ret || (*value = parse_value(&parser)) < 0)
+		return ret ? ret : *value;
+	kind = values->items[*value].kind;
+	if (!expr_is_text(kind) && kind != VALUE_RECALL)
+		return parser_fail(&parser, offset, "a text is wanted here, not a number");
+	return parser_expect_end(&parser);
 }
 
 /* ---- layouts */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* expr.h - owns the expressions of the catalog language: what stands inside the strings of let, select, if,
- * remember and forget becomes values, conditions and actions of one probe.
+ * by, choose, observe, remember and forget becomes values, conditions and actions of one probe.
  * It knows no section of the file but the names that an expression may use.
  * Equal expressions of a probe are one value; a value stands behind those that it is made of. */
 #ifndef MAILGAUGE_CATALOG_EXPR_H
@@ -41,6 +41,8 @@ bool expr_is_reserved(const char *name);
 bool expr_is_text(enum value_kind kind);
 /* expr_same_value - do both compute the same from the same earlier values? */
 bool expr_same_value(const struct value_def *a, const struct value_def *b);
+/* expr_can_be - can the value, a text, be this one? */
+bool expr_can_be(const struct value_def *value, const char *text);
 /* expr_comm - a process name cut as the kernel cuts it */
 const char *expr_comm(struct reader *reader, const char *name);
 /* expr_number - an integer from min to max, or "$NAME" of a constant: the value of a layout's key */
@@ -60,5 +62,9 @@ int expr_conditions(struct expr_values *values, const struct toml_node *node, si
 /* expr_remember - SLOT[E] = E or NUMBER; expr_forget - SLOT[E] */
 int expr_remember(struct expr_values *values, const struct toml_node *node, struct act_def *act);
 int expr_forget(struct expr_values *values, const struct toml_node *node, struct act_def *act);
+/* expr_observed - E, a number */
+int expr_observed(struct expr_values *values, const struct toml_node *node, int *value);
+/* expr_looked_up - E, a text or what a slot holds */
+int expr_looked_up(struct expr_values *values, const struct toml_node *node, int *value);
 
 #endif

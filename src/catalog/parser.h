@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parser.h - owns the reading of one expression that is a value, one token ahead (value.c); expr.c reads what stands
- * round values. It knows no statement. */
+/* parser.h - owns the reading of one expression that is a value, one token ahead (parser.c, value.c); expr.c reads what
+ * stands round values. It knows no statement. */
 #ifndef MAILGAUGE_CATALOG_PARSER_H
 #define MAILGAUGE_CATALOG_PARSER_H
 #include "catalog/expr.h"
@@ -30,6 +30,9 @@ int parse_value(struct parser *parser);
 /* parse_slot - SLOT[E] */
 int parse_slot(struct parser *parser, const struct slot_def **slot, int *key);
 
+/* written_value - a value as one would write it, or "value N" if that is long; the values that it is made of have
+ * names already */
+const char *written_value(const struct expr_values *values, const struct value_def *value);
 /* find_slot, find_name, find_constant - by name, or NULL; `nearest` is offered all constants */
 const struct slot_def *find_slot(const struct expr_scope *scope, const char *name);
 struct expr_name *find_name(struct expr_values *values, const char *name);

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* row.c - reads the rows of a server's file: [[probe]]. */
-#include <stdlib.h>
+/* row.c - reads the rows of a server's file: [[probe]]. Their rules are read by rule.c. */
 #include <string.h>
 
 #include "base/arena.h"
 #include "catalog/server.h"
 
 #define ROWS_MAX      512
-#define LABELS_MAX    4
 #define CONSTANT_ARGS 6 /* in registers */
 
 static const char *const row_keys[] = {
-    "id",          "instead-of",    "object",      "symbol",      "call",       "when",   "who",
-    "if-symbol",   "unless-symbol", "let",         "select",      "event",      "labels", "rules",
-    "arg0",        "arg1",          "arg2",        "arg3",        "arg4",       "arg5",   "arg0-prefix",
-    "arg1-prefix", "arg2-prefix",   "arg3-prefix", "arg4-prefix", "arg5-prefix"};
+    "id",        "instead-of",    "object",      "symbol",      "call",        "when",        "who",
+    "if-symbol", "unless-symbol", "let",         "select",      "event",       "labels",      "by",
+    "rules",     "note",          "arg0",        "arg1",        "arg2",        "arg3",        "arg4",
+    "arg5",      "arg0-prefix",   "arg1-prefix", "arg2-prefix", "arg3-prefix", "arg4-prefix", "arg5-prefix"};
 
 /* ---- where */
 
@@ -141,194 +139,30 @@ static int read_version(struct reader *reader, const struct toml_node *row, stru
 	return ret;
 }
 
+int read_process_names(struct reader *reader, const struct toml_node *node, struct string_array *out)
+{
+	int ret = read_texts(reader, node, NAME_LENGTH, out);
+
+	for (size_t i = 0; !ret && i < out->count; i++) {
+		out->items[i] = expr_comm(reader, out->items[i]);
+		for (size_t k = 0; !ret && k < i; k++)
+			if (!strcmp(out->items[i], out->items[k]))
+				ret = fail_value(reader, &node->items[i], "the kernel cuts names %zu and %zu to %s",
+						 k + 1, i + 1, shown(reader, out->items[i]));
+	}
+	return ret;
+}
+
 static int read_who(struct reader *reader, const struct toml_node *node, struct probe_def *probe)
 {
-	struct string_array names;
-	int ret;
+	struct string_array names = {0};
+	int ret = node ? read_process_names(reader, node, &names) : 0;
 
-	if (!node)
-		return 0;
-	ret = read_texts(reader, node, NAME_LENGTH, &names);
-	for (size_t i = 0; !ret && i < names.count; i++) {
-		names.items[i] = expr_comm(reader, names.items[i]);
-		for (size_t k = 0; !ret && k < i; k++)
-			if (!strcmp(names.items[i], names.items[k]))
-				ret = fail_value(reader, &node->items[i], "the kernel cuts names %zu and %zu to %s",
-						 k + 1, i + 1, shown(reader, names.items[i]));
-	}
 	if (ret)
 		return ret;
 	probe->who = names.items;
 	probe->who_cnt = names.count;
 	return 0;
-}
-
-/* ---- rules */
-
-static int by_label_name(const void *a, const void *b)
-{
-	const struct label_def *left = a, *right = b;
-
-	return strcmp(left->name, right->name);
-}
-
-static int read_labels(struct reader *reader, const struct toml_node *node, struct label_def **out, size_t *count)
-{
-	int ret = read_kind(reader, node, TOML_TABLE);
-
-	if (ret)
-		return ret;
-	if (!node->count || node->count > LABELS_MAX)
-		return fail_value(reader, node, "1 to %d labels are wanted here, not %zu", LABELS_MAX, node->count);
-	*out = arena_array(reader->mem, node->count, sizeof(**out));
-	for (size_t i = 0; i < node->count; i++) {
-		const struct toml_node *item = &node->items[i];
-
-		if (!name_is_identifier(item->key) || !strncmp(item->key, "__", 2))
-			return fail_key(reader, item, "%s is no name of a label: [a-z_][a-z0-9_]*",
-					shown(reader, item->key));
-		if (!strcmp(item->key, "server"))
-			return fail_key(reader, item, "the label \"server\" is set by mailgauge itself");
-		(*out)[i].name = item->key;
-		ret = read_text(reader, item, NAME_LENGTH, &(*out)[i].value);
-		if (!ret && strpbrk((*out)[i].value, "\t\n\r"))
-			ret = fail_value(reader, item, "a control character");
-		if (ret)
-			return ret;
-	}
-	*count = node->count;
-	qsort(*out, *count, sizeof(**out), by_label_name);
-	return 0;
-}
-
-/* strings_of - the nodes of a string or of a list of strings; none for NULL */
-static int strings_of(struct reader *reader, const struct toml_node *node, const struct toml_node **items,
-		      size_t *count)
-{
-	bool is_list = node && node->kind == TOML_ARRAY;
-
-	*items = is_list ? node->items : node;
-	*count = is_list ? node->count : node ? 1 : 0;
-	return is_list && !node->count ? fail_value(reader, node, "an empty list") : 0;
-}
-
-static int unknown_event(struct server_tables *tables, const struct toml_node *node)
-{
-	struct nearest nearest;
-
-	nearest_init(&nearest, node->string);
-	for (size_t i = 0; i < tables->events->count; i++)
-		nearest_offer(&nearest, tables->events->items[i].name);
-	return fail_value(tables->reader, node, "unknown event %s%s", shown(tables->reader, node->string),
-			  hint(tables->reader, &nearest));
-}
-
-static struct act_def *add_act(struct rule_def *rule)
-{
-	return &rule->acts[rule->act_cnt++];
-}
-
-static int read_counts(struct server_tables *tables, const struct toml_node *items, size_t count,
-		       const struct toml_node *labels, struct rule_def *rule)
-{
-	struct label_def *label_items = NULL;
-	size_t label_cnt = 0;
-	int ret = labels ? read_labels(tables->reader, labels, &label_items, &label_cnt) : 0;
-
-	for (size_t i = 0; !ret && i < count; i++) {
-		struct act_def *act = add_act(rule);
-
-		ret = read_kind(tables->reader, &items[i], TOML_STRING);
-		if (ret)
-			return ret;
-		*act = (struct act_def){.kind = ACT_COUNT, .value = -1, .labels = label_items, .label_cnt = label_cnt};
-		act->event = events_find(tables->events, items[i].string);
-		if (!act->event)
-			return unknown_event(tables, &items[i]);
-		for (const struct act_def *other = rule->acts; other < act; other++)
-			if (other->event == act->event)
-				return fail_value(tables->reader, &items[i], "this rule counts \"%s\" already",
-						  act->event->name);
-	}
-	return ret;
-}
-
-/* read_acts - `count`, `remember` and `forget` of a rule (or a row), done in this order */
-static int read_acts(struct server_tables *tables, struct expr_values *values, const struct toml_node *rule,
-		     const struct toml_node *count, struct rule_def *out)
-{
-	struct reader *reader = tables->reader;
-	const struct toml_node *lists[] = {count, toml_get(rule, "remember"), toml_get(rule, "forget")};
-	const struct toml_node *labels = toml_get(rule, "labels"), *items[3];
-	size_t counts[3], total = 0;
-	int ret = 0;
-
-	for (int i = 0; !ret && i < 3; i++) {
-		ret = strings_of(reader, lists[i], &items[i], &counts[i]);
-		total += counts[i];
-		if (!ret && total > PROBE_RULE_ACTS)
-			ret = fail_value(reader, lists[i], "more than %d actions in one rule", PROBE_RULE_ACTS);
-	}
-	if (!ret && labels && !count)
-		ret = fail_key(reader, labels, "labels of nothing: this rule does not count");
-	if (ret)
-		return ret;
-	out->acts = arena_array(reader->mem, total, sizeof(*out->acts));
-	ret = read_counts(tables, items[0], counts[0], labels, out);
-	for (size_t i = 0; !ret && i < counts[1]; i++)
-		ret = expr_remember(values, &items[1][i], add_act(out));
-	for (size_t i = 0; !ret && i < counts[2]; i++)
-		ret = expr_forget(values, &items[2][i], add_act(out));
-	return ret;
-}
-
-static int read_rule(struct server_tables *tables, struct expr_values *values, const struct toml_node *node,
-		     size_t max_conds, struct rule_def *rule)
-{
-	static const char *const keys[] = {"if", "count", "labels", "remember", "forget"};
-	const struct toml_node *condition;
-	int ret = read_keys(tables->reader, node, KEYS(keys));
-
-	if (ret)
-		return ret;
-	*rule = (struct rule_def){.line = (int)node->line, .col = (int)node->col};
-	condition = toml_get(node, "if");
-	if (condition)
-		ret = expr_conditions(values, condition, max_conds, &rule->conds, &rule->cond_cnt);
-	return ret ? ret : read_acts(tables, values, node, toml_get(node, "count"), rule);
-}
-
-static int read_rules(struct server_tables *tables, struct expr_values *values, const struct toml_node *row,
-		      struct probe_def *probe)
-{
-	struct reader *reader = tables->reader;
-	const struct toml_node *event = toml_get(row, "event"), *rules = toml_get(row, "rules"),
-			       *labels = toml_get(row, "labels");
-	size_t max_conds = PROBE_RULE_CONDS - (probe->who_cnt ? 1 : 0);
-	int ret;
-
-	if (!event == !rules)
-		return fail_value(reader, row, "either \"event\" or \"rules\" is wanted here");
-	if (labels && !event)
-		return fail_key(reader, labels, "\"labels\" is there only with \"event\"; rules have their own");
-	if (event) {
-		probe->rule_cnt = 1;
-		probe->rules = arena_alloc(reader->mem, sizeof(*probe->rules));
-		probe->rules[0].line = (int)event->line;
-		probe->rules[0].col = (int)event->col;
-		return read_acts(tables, values, row, event, &probe->rules[0]);
-	}
-	ret = read_kind(reader, rules, TOML_ARRAY);
-	if (ret)
-		return ret;
-	if (!rules->count || rules->count > PROBE_SPEC_RULES)
-		return fail_value(reader, rules, "1 to %d rules are wanted here, not %zu", PROBE_SPEC_RULES,
-				  rules->count);
-	probe->rules = arena_array(reader->mem, rules->count, sizeof(*probe->rules));
-	for (size_t i = 0; !ret && i < rules->count; i++)
-		ret = read_rule(tables, values, &rules->items[i], max_conds, &probe->rules[i]);
-	probe->rule_cnt = rules->count;
-	return ret;
 }
 
 /* ---- the row */
@@ -389,6 +223,7 @@ static int read_id(struct server_tables *tables, const struct toml_node *node, s
 static int read_row(struct server_tables *tables, const struct toml_node *row, struct probe_def *probe)
 {
 	int ret = read_kind(tables->reader, row, TOML_TABLE);
+	const char *note;
 
 	if (ret)
 		return ret;
@@ -397,6 +232,8 @@ static int read_row(struct server_tables *tables, const struct toml_node *row, s
 	ret = read_constants(tables->reader, row, &probe->constant); /* says more of "arg6" than "unknown key" */
 	if (!ret)
 		ret = read_keys(tables->reader, row, KEYS(row_keys));
+	if (!ret)
+		ret = read_optional(tables->reader, toml_get(row, "note"), PROSE_BYTES, &note);
 	if (!ret)
 		ret = read_id(tables, toml_get(row, "id"), probe);
 	if (!ret)

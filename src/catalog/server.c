@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server.c - reads all sections of a server's file but its rows (row.c). */
+/* server.c - reads a server's file: its sections, but for rows (row.c), tables of texts (lookup.c) and where gauges
+ * begin (gauge.c). */
 #include "catalog/server.h"
 
 #include <string.h>
 
 #include "base/arena.h"
 
-#define TABLES_MAX CATALOG_SLOTS /* of one kind */
-
 /* ---- [server] */
 
 static int read_server(struct server_tables *tables, const struct toml_node *node)
 {
-	static const char *const keys[] = {"name", "exe"};
+	static const char *const keys[] = {"name", "exe", "title", "about"};
 	struct reader *reader = tables->reader;
 	const struct toml_node *name, *exe;
 	struct string_array globs;
+	const char *prose;
 	int ret = read_keys(reader, node, KEYS(keys));
 
+	/* what only the documentation shows */
+	if (!ret)
+		ret = read_optional(reader, toml_get(node, "title"), NAME_LENGTH, &prose);
+	if (!ret)
+		ret = read_optional(reader, toml_get(node, "about"), PROSE_BYTES, &prose);
 	if (ret)
 		return ret;
 	name = toml_get(node, "name");
@@ -262,6 +267,61 @@ static int read_section(struct server_tables *tables, const struct toml_node *ta
 	return ret;
 }
 
+/* read_limit - what cannot be seen of this server: for readers only */
+static int read_limit(struct server_tables *tables, const struct toml_node *node)
+{
+	static const char *const keys[] = {"events", "text"};
+	struct reader *reader = tables->reader;
+	const struct toml_node *text, *items;
+	const char *prose;
+	size_t count;
+	int ret = read_keys(reader, node, KEYS(keys));
+
+	if (ret)
+		return ret;
+	text = toml_get(node, "text");
+	if (!text)
+		return fail_missing(reader, node, "text");
+	ret = read_text(reader, text, PROSE_BYTES, &prose);
+	if (!ret)
+		ret = strings_of(reader, toml_get(node, "events"), &items, &count);
+	for (size_t i = 0; !ret && i < count; i++)
+		ret = read_any_event(tables, &items[i]);
+	return ret;
+}
+
+/* read_list - [[NAME]] */
+static int read_list(struct server_tables *tables, const struct toml_node *list,
+		     int (*read)(struct server_tables *tables, const struct toml_node *node))
+{
+	int ret = read_kind(tables->reader, list, TOML_ARRAY);
+
+	if (!ret && list->count > TABLES_MAX)
+		ret = fail_value(tables->reader, list, "%zu of \"%s\", where %d are the most", list->count, list->key,
+				 TABLES_MAX);
+	for (size_t i = 0; !ret && i < list->count; i++)
+		ret = read(tables, &list->items[i]);
+	return ret;
+}
+
+/* read_lists - sections that stand before or behind the rows, whatever the order in the file */
+static int read_lists(struct server_tables *tables, const struct toml_node *root)
+{
+	static const struct {
+		const char *key;
+		int (*read)(struct server_tables *tables, const struct toml_node *node);
+	} lists[] = {{"seed", read_seed}, {"directory", read_directory}, {"limit", read_limit}};
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < sizeof(lists) / sizeof(lists[0]); i++) {
+		const struct toml_node *list = toml_get(root, lists[i].key);
+
+		if (list)
+			ret = read_list(tables, list, lists[i].read);
+	}
+	return ret;
+}
+
 /* read_sections - in an order in which each finds the names that it may use */
 static int read_sections(struct server_tables *tables, const struct toml_node *root)
 {
@@ -271,7 +331,8 @@ static int read_sections(struct server_tables *tables, const struct toml_node *r
 		int (*read)(struct server_tables *tables, const struct toml_node *node);
 	} sections[] = {
 	    {"object", false, read_object}, {"callee", false, read_callee}, {"constant", true, read_constant},
-	    {"layout", true, read_layout},  {"slot", true, read_slot},
+	    {"layout", true, read_layout},  {"slot", true, read_slot},      {"label", true, read_label_set},
+	    {"choice", true, read_choice},
 	};
 	int ret = 0;
 
@@ -300,12 +361,17 @@ static void tables_init(struct server_tables *tables, struct reader *reader, con
 	};
 	tables->server->objects = arena_array(mem, TABLES_MAX, sizeof(*tables->server->objects));
 	tables->server->slots = arena_array(mem, TABLES_MAX, sizeof(*tables->server->slots));
+	tables->server->label_sets = arena_array(mem, TABLES_MAX, sizeof(*tables->server->label_sets));
+	tables->server->choices = arena_array(mem, TABLES_MAX, sizeof(*tables->server->choices));
+	tables->server->seeds = arena_array(mem, TABLES_MAX, sizeof(*tables->server->seeds));
+	tables->server->directories = arena_array(mem, TABLES_MAX, sizeof(*tables->server->directories));
 }
 
 int catalog_parse_server(struct server_def **out, const struct events *events, const char *file, const char *text,
 			 size_t len, struct arena *mem, char err[static 512])
 {
-	static const char *const keys[] = {"server", "object", "callee", "constant", "layout", "slot", "probe"};
+	static const char *const keys[] = {"server", "object", "callee", "constant",  "layout", "slot",
+					   "label",  "choice", "seed",   "directory", "limit",  "probe"};
 	struct reader reader = {.file = arena_strdup(mem, file), .text = text, .len = len, .mem = mem, .err = err};
 	struct server_tables tables;
 	const struct toml_node *root, *server, *rows;
@@ -324,6 +390,8 @@ int catalog_parse_server(struct server_def **out, const struct events *events, c
 	ret = read_server(&tables, server);
 	if (!ret)
 		ret = read_sections(&tables, root);
+	if (!ret)
+		ret = read_lists(&tables, root);
 	if (!ret)
 		ret = read_rows(&tables, rows);
 	if (!ret)

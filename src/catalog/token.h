@@ -15,7 +15,7 @@ enum token_kind {
 	TOKEN_NUMBER,   /* number */
 	TOKEN_TEXT,     /* text: what is between the quotes, escapes undone */
 	TOKEN_CONSTANT, /* text: the name behind "$" */
-	TOKEN_OPERATOR  /* text: one of [ ] ( ) + : = < > and X= */
+	TOKEN_OPERATOR  /* text: one of [ ] ( ) + * : = < > and X= */
 };
 
 struct token {

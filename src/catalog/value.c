@@ -1,52 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* value.c - the grammar of one expression that is a value. */
 #include <string.h>
 
 #include "base/arena.h"
 #include "catalog/parser.h"
 
-#define EXPR_LENGTH    1024
-#define DEPTH_MAX      32  /* of brackets and words before a value */
-#define ARG_COUNT      10  /* arg0 ... */
-#define MADE_UP_LENGTH 255 /* bytes of a name made up for a value */
+#define DEPTH_MAX 32 /* of brackets and words before a value */
+#define ARG_COUNT 10 /* arg0 ... */
 
-static const char *const reserved[] = {"ret",   "pid",    "tid", "comm", "str", "mix",
-				       "field", "number", "has", "and",  "or",  "not"};
+static const char *const reserved[] = {"ret",     "pid",  "tid",  "comm", "str",  "mix", "field",
+				       "number",  "has",  "and",  "or",   "not",  "now", "realtime",
+				       "timeval", "span", "args", "head", "upper"};
 #define RESERVED_CNT (sizeof(reserved) / sizeof(reserved[0]))
-
-/* ---- tokens */
-
-int parser_advance(struct parser *parser)
-{
-	return token_next(&parser->lexer, &parser->token);
-}
-
-int parser_begin(struct parser *parser, struct expr_values *values, const struct toml_node *node)
-{
-	*parser = (struct parser){.values = values, .lexer = {.reader = values->reader, .node = node}};
-	int ret = read_kind(values->reader, node, TOML_STRING);
-
-	if (!ret && strlen(node->string) > EXPR_LENGTH)
-		ret = fail_value(values->reader, node, "an expression of more than %d bytes", EXPR_LENGTH);
-	return ret ? ret : parser_advance(parser);
-}
-
-int parser_unexpected(struct parser *parser, const char *wanted)
-{
-	return parser_fail(parser, parser->token.offset, "%s is wanted here, not %s", wanted,
-			   token_shown(&parser->lexer, &parser->token));
-}
-
-int parser_expect(struct parser *parser, const char *text)
-{
-	if (!token_is(&parser->token, text))
-		return parser_unexpected(parser, shown(parser->lexer.reader, text));
-	return parser_advance(parser);
-}
-
-int parser_expect_end(struct parser *parser)
-{
-	return parser->token.kind == TOKEN_END ? 0 : parser_unexpected(parser, "the end");
-}
 
 /* ---- names */
 
@@ -71,32 +36,6 @@ bool expr_is_reserved(const char *name)
 	return argument_number(name) >= 0;
 }
 
-const struct slot_def *find_slot(const struct expr_scope *scope, const char *name)
-{
-	for (size_t i = 0; i < scope->slot_cnt; i++)
-		if (!strcmp(scope->slots[i].name, name))
-			return &scope->slots[i];
-	return NULL;
-}
-
-struct expr_name *find_name(struct expr_values *values, const char *name)
-{
-	for (size_t i = 0; i < values->name_cnt; i++)
-		if (!strcmp(values->names[i].name, name))
-			return &values->names[i];
-	return NULL;
-}
-
-const struct constant_def *find_constant(const struct expr_scope *scope, const char *name, struct nearest *nearest)
-{
-	for (size_t i = 0; i < scope->constant_cnt; i++) {
-		if (!strcmp(scope->constants[i].name, name))
-			return &scope->constants[i];
-		nearest_offer(nearest, scope->constants[i].name);
-	}
-	return NULL;
-}
-
 static int unknown_name(struct parser *parser)
 {
 	const struct expr_values *values = parser->values;
@@ -117,68 +56,16 @@ static int unknown_name(struct parser *parser)
 
 bool expr_is_text(enum value_kind kind)
 {
-	return kind == VALUE_STR || kind == VALUE_COMM || kind == VALUE_FIELD_STR;
+	return kind == VALUE_STR || kind == VALUE_COMM || kind == VALUE_FIELD_STR || kind == VALUE_HEAD ||
+	       kind == VALUE_UPPER;
 }
 
 bool expr_same_value(const struct value_def *a, const struct value_def *b)
 {
 	return a->kind == b->kind && a->arg == b->arg && a->base == b->base && a->other == b->other &&
-	       a->off.value == b->off.value && a->off.constant == b->off.constant && a->size == b->size &&
-	       a->is_signed == b->is_signed && a->layout == b->layout && a->slot == b->slot && !a->key == !b->key &&
-	       (!a->key || !strcmp(a->key, b->key));
-}
-
-static const char *type_suffix(struct arena *mem, const struct value_def *value)
-{
-	if (value->kind == VALUE_READ && value->size == 8)
-		return "";
-	return arena_printf(mem, ":%c%d", value->is_signed ? 's' : 'u', value->size * 8);
-}
-
-static const char *offset_suffix(struct arena *mem, const struct number_def *off)
-{
-	if (off->constant)
-		return arena_printf(mem, " + $%s", off->constant->name);
-	return off->value ? arena_printf(mem, " + %lld", (long long)off->value) : "";
-}
-
-/* made_up_name - a value as one would write it */
-static const char *made_up_name(const struct expr_values *values, const struct value_def *value)
-{
-	struct arena *mem = values->reader->mem;
-	const char *base = value->base >= 0 ? values->items[value->base].name : "";
-
-	switch (value->kind) {
-	case VALUE_ARG:
-		return arena_printf(mem, "arg%d", value->arg);
-	case VALUE_RET:
-		return "ret";
-	case VALUE_READ:
-		return arena_printf(mem, "[%s%s]%s", base, offset_suffix(mem, &value->off), type_suffix(mem, value));
-	case VALUE_TRUNC:
-		return arena_printf(mem, strpbrk(base, " [") ? "(%s)%s" : "%s%s", base, type_suffix(mem, value));
-	case VALUE_STR:
-		return arena_printf(mem, "str %s", base);
-	case VALUE_COMM:
-		return "comm";
-	case VALUE_PID:
-		return "pid";
-	case VALUE_TID:
-		return "tid";
-	case VALUE_MIX:
-		return arena_printf(mem, "mix %s %s", base, values->items[value->other].name);
-	case VALUE_RECALL:
-		return arena_printf(mem, "%s[%s]", value->slot->name, base);
-	case VALUE_FIELD_STR:
-	case VALUE_FIELD_NUM:
-	case VALUE_FIELD_HAS:
-		break;
-	}
-	return arena_printf(mem, "%s %s %s \"%s\"",
-			    value->kind == VALUE_FIELD_STR   ? "field"
-			    : value->kind == VALUE_FIELD_NUM ? "number"
-							     : "has",
-			    value->layout->name, base, value->key);
+	       a->off.value == b->off.value && a->off.constant == b->off.constant && a->number == b->number &&
+	       a->size == b->size && a->is_signed == b->is_signed && a->layout == b->layout && a->slot == b->slot &&
+	       !a->key == !b->key && (!a->key || !strcmp(a->key, b->key));
 }
 
 /* add_value - its index, the same for equal values */
@@ -192,9 +79,7 @@ static int add_value(struct parser *parser, struct value_def value, size_t offse
 	if (values->count == CATALOG_VALUES)
 		return parser_fail(parser, offset, "more than %d values in this row, those written in place included",
 				   CATALOG_VALUES);
-	value.name = made_up_name(values, &value);
-	if (strlen(value.name) > MADE_UP_LENGTH)
-		value.name = arena_printf(values->reader->mem, "value %zu", values->count);
+	value.name = written_value(values, &value);
 	values->items[values->count] = value;
 	return (int)values->count++;
 }
@@ -355,6 +240,82 @@ static int parse_str(struct parser *parser, size_t offset)
 	return value.base < 0 ? value.base : add_value(parser, value, offset);
 }
 
+/* parse_timeval - E: its address */
+static int parse_timeval(struct parser *parser, size_t offset)
+{
+	struct value_def value = VALUE(VALUE_TIMEVAL);
+
+	value.base = parse_operand(parser);
+	return value.base < 0 ? value.base : add_value(parser, value, offset);
+}
+
+/* is_two_clocks - is the one a time since 1970 and the other not? */
+static bool is_two_clocks(enum value_kind a, enum value_kind b)
+{
+	return a == VALUE_NOW && (b == VALUE_REALTIME || b == VALUE_TIMEVAL);
+}
+
+/* parse_span - E E: from the one to the other */
+static int parse_span(struct parser *parser, size_t offset)
+{
+	const struct value_def *items = parser->values->items;
+	struct value_def value = VALUE(VALUE_SPAN);
+	size_t other_offset;
+
+	value.base = parse_operand(parser);
+	if (value.base < 0)
+		return value.base;
+	other_offset = parser->token.offset;
+	value.other = parse_operand(parser);
+	if (value.other < 0)
+		return value.other;
+	if (value.base == value.other)
+		return parser_fail(parser, other_offset, "a span from a value to itself");
+	if (is_two_clocks(items[value.base].kind, items[value.other].kind) ||
+	    is_two_clocks(items[value.other].kind, items[value.base].kind))
+		return parser_fail(parser, other_offset, "two clocks: \"now\" does not count from 1970");
+	return add_value(parser, value, offset);
+}
+
+/* parse_head - N E: the first bytes of a text */
+static int parse_head(struct parser *parser, size_t offset)
+{
+	struct value_def value = VALUE(VALUE_HEAD);
+	const struct token *token = &parser->token;
+	enum value_kind kind;
+	size_t text_offset;
+	int ret;
+
+	if (token->kind != TOKEN_NUMBER)
+		return parser_unexpected(parser, "a number of bytes");
+	if (token->number < 1 || token->number >= PROBE_STRING)
+		return parser_fail(parser, token->offset, "1 to %d bytes are wanted here", PROBE_STRING - 1);
+	value.size = (int)token->number;
+	ret = parser_advance(parser);
+	text_offset = parser->token.offset;
+	if (ret || (ret = parse_value(parser)) < 0)
+		return ret;
+	value.base = ret;
+	kind = parser->values->items[value.base].kind;
+	if (kind != VALUE_STR && kind != VALUE_FIELD_STR)
+		return parser_fail(parser, text_offset, "\"head\" needs \"str\" or \"field\"");
+	return add_value(parser, value, offset);
+}
+
+/* parse_upper - E: a text in capital letters */
+static int parse_upper(struct parser *parser, size_t offset)
+{
+	struct value_def value = VALUE(VALUE_UPPER);
+	size_t text_offset = parser->token.offset;
+
+	value.base = parse_value(parser);
+	if (value.base < 0)
+		return value.base;
+	if (parser->values->items[value.base].kind != VALUE_STR)
+		return parser_fail(parser, text_offset, "\"upper\" needs \"str\"");
+	return add_value(parser, value, offset);
+}
+
 /* parse_argument - argN; its word is the current token */
 static int parse_argument(struct parser *parser, size_t offset)
 {
@@ -378,9 +339,11 @@ static int parse_reserved(struct parser *parser, size_t offset)
 	static const struct {
 		const char *word;
 		enum value_kind kind;
-	} words[] = {{"ret", VALUE_RET},         {"pid", VALUE_PID},          {"tid", VALUE_TID},
-		     {"comm", VALUE_COMM},       {"str", VALUE_STR},          {"mix", VALUE_MIX},
-		     {"field", VALUE_FIELD_STR}, {"number", VALUE_FIELD_NUM}, {"has", VALUE_FIELD_HAS}};
+	} words[] = {
+	    {"ret", VALUE_RET},       {"pid", VALUE_PID},   {"tid", VALUE_TID},           {"comm", VALUE_COMM},
+	    {"str", VALUE_STR},       {"mix", VALUE_MIX},   {"field", VALUE_FIELD_STR},   {"number", VALUE_FIELD_NUM},
+	    {"has", VALUE_FIELD_HAS}, {"now", VALUE_NOW},   {"realtime", VALUE_REALTIME}, {"timeval", VALUE_TIMEVAL},
+	    {"span", VALUE_SPAN},     {"args", VALUE_ARGS}, {"head", VALUE_HEAD},         {"upper", VALUE_UPPER}};
 	size_t i = 0;
 	int ret;
 
@@ -402,6 +365,14 @@ static int parse_reserved(struct parser *parser, size_t offset)
 	case VALUE_FIELD_NUM:
 	case VALUE_FIELD_HAS:
 		return parse_field(parser, words[i].kind, offset);
+	case VALUE_TIMEVAL:
+		return parse_timeval(parser, offset);
+	case VALUE_SPAN:
+		return parse_span(parser, offset);
+	case VALUE_HEAD:
+		return parse_head(parser, offset);
+	case VALUE_UPPER:
+		return parse_upper(parser, offset);
 	default:
 		return add_value(parser, VALUE(words[i].kind), offset);
 	}
@@ -425,20 +396,51 @@ static int parse_name(struct parser *parser, size_t offset)
 	return ret ? ret : add_value(parser, value, offset);
 }
 
+/* parse_arithmetic - what stands behind E in (E + NUMBER) and (E * NUMBER) */
+static int parse_arithmetic(struct parser *parser, int base, size_t offset)
+{
+	bool is_sum = token_is(&parser->token, "+");
+	struct value_def value = VALUE(is_sum ? VALUE_SUM : VALUE_TIMES);
+	int ret;
+
+	value.base = base;
+	if (expr_is_text(parser->values->items[base].kind))
+		return parser_fail(parser, parser->token.offset, "a text is no number");
+	ret = parser_advance(parser);
+	if (!ret && is_sum) {
+		ret = parse_offset(parser, &value.off);
+	} else if (!ret) {
+		if (parser->token.kind != TOKEN_NUMBER)
+			return parser_unexpected(parser, "a number");
+		value.number = parser->token.number;
+		ret = parser_advance(parser);
+	}
+	return ret ? ret : add_value(parser, value, offset);
+}
+
+/* parse_brackets - (E), (E + NUMBER), (E * NUMBER); the bracket is the current token */
+static int parse_brackets(struct parser *parser, size_t offset)
+{
+	int ret = parser_advance(parser), value;
+
+	if (ret || (value = parse_value(parser)) < 0)
+		return ret ? ret : value;
+	if (token_is(&parser->token, "+") || token_is(&parser->token, "*"))
+		value = parse_arithmetic(parser, value, offset);
+	if (value < 0)
+		return value;
+	ret = parser_expect(parser, ")");
+	return ret ? ret : value;
+}
+
 static int parse_primary(struct parser *parser)
 {
 	size_t offset = parser->token.offset;
-	int value, ret;
 
 	if (token_is(&parser->token, "["))
 		return parse_read(parser, offset);
-	if (token_is(&parser->token, "(")) {
-		ret = parser_advance(parser);
-		if (ret || (value = parse_value(parser)) < 0)
-			return ret ? ret : value;
-		ret = parser_expect(parser, ")");
-		return ret ? ret : value;
-	}
+	if (token_is(&parser->token, "("))
+		return parse_brackets(parser, offset);
 	if (parser->token.kind != TOKEN_WORD)
 		return parser_unexpected(parser, "a value");
 	if (argument_number(parser->token.text) >= 0)

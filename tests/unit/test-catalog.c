@@ -85,9 +85,23 @@ static void test_mistakes(void **state)
 
 static void check_head(const struct server_def *server)
 {
-	static const char *const events[] = {"auth.error",   "auth.failed",         "auth.login-completed",
-					     "auth.success", "message-ingest.lmtp", "smtp.error",
-					     "smtp.quit",    "smtp.rejected"};
+	static const char *const events[] = {"auth.error",
+					     "auth.failed",
+					     "auth.login-completed",
+					     "auth.success",
+					     "delivery.active-connections",
+					     "imap.active-connections",
+					     "imap.command-time",
+					     "imap.fetch",
+					     "imap.select",
+					     "message-ingest.lmtp",
+					     "message.size",
+					     "pop3.active-connections",
+					     "pop3.quit",
+					     "queue.count",
+					     "smtp.error",
+					     "smtp.quit",
+					     "smtp.rejected"};
 
 	assert_string_equal(server->name, "example");
 	assert_string_equal(server->file, "good.toml");
@@ -99,7 +113,7 @@ static void check_head(const struct server_def *server)
 	assert_int_equal(server->objects[1].line, 9);
 	assert_int_equal(server->slot_cnt, 2);
 	assert_string_equal(server->slots[0].name, "verdict");
-	assert_int_equal(server->probe_cnt, 7);
+	assert_int_equal(server->probe_cnt, 12);
 	assert_int_equal(server->event_cnt, sizeof(events) / sizeof(events[0]));
 	for (size_t i = 0; i < server->event_cnt; i++)
 		assert_string_equal(server->events[i]->name, events[i]);
@@ -216,6 +230,105 @@ static void check_fields(const struct server_def *server)
 	assert_string_equal(row->select_text, "login_finished");
 }
 
+static void check_label_sets(const struct server_def *server)
+{
+	const struct label_set *set = &server->label_sets[0];
+
+	assert_int_equal(server->label_set_cnt, 2);
+	assert_string_equal(set->name, "mechanism");
+	assert_int_equal(set->value_cnt, 4);
+	assert_string_equal(set->values[0], "PLAIN");
+	assert_string_equal(set->values[1], "LOGIN");
+	assert_string_equal(set->values[2], "SCRAM");
+	assert_string_equal(set->values[3], "unknown");
+	assert_int_equal(set->other, 3);
+	assert_int_equal(set->text_cnt, 4);
+	assert_string_equal(set->texts[1].text, "LOGIN");
+	assert_int_equal(set->texts[1].value, 1);
+	assert_string_equal(set->texts[2].text, "xplain");
+	assert_int_equal(set->texts[2].value, 0);
+	assert_string_equal(set->texts[3].text, "SCRAM SHA");
+	assert_int_equal(set->texts[3].value, 2);
+
+	set = &server->label_sets[1]; /* where the other value is among the values, it is the last all the same */
+	assert_int_equal(set->value_cnt, 2);
+	assert_string_equal(set->values[0], "no");
+	assert_string_equal(set->values[1], "yes");
+	assert_int_equal(set->other, 1);
+	assert_int_equal(set->text_cnt, 3);
+	assert_int_equal(set->texts[0].value, 1);
+	assert_int_equal(set->texts[1].value, 0);
+	assert_string_equal(set->texts[2].text, "2");
+	assert_int_equal(set->texts[2].value, 0);
+}
+
+static void check_gauges(const struct server_def *server)
+{
+	const struct seed_def *seed = &server->seeds[0];
+	const struct directory_def *directory = server->directories;
+
+	assert_int_equal(server->seed_cnt, 1);
+	assert_string_equal(seed->event->name, "imap.active-connections");
+	assert_int_equal(seed->who_cnt, 2);
+	assert_string_equal(seed->who[1], "imap-with-a-lon");
+	assert_int_equal(seed->accepted, 1);
+	assert_int_equal(seed->paired, -1);
+	assert_int_equal(server->directory_cnt, 3);
+	assert_string_equal(directory[0].event->name, "queue.count");
+	assert_string_equal(directory[0].path, "incoming/..hidden");
+	assert_true(directory[0].is_executable);
+	assert_int_equal(directory[0].label_cnt, 1);
+	assert_string_equal(directory[0].labels[0].name, "queue");
+	assert_string_equal(directory[0].labels[0].value, "incoming");
+	assert_false(directory[1].is_executable);
+	assert_int_equal(directory[2].label_cnt, 0);
+}
+
+static void check_moving(const struct server_def *server)
+{
+	const struct choice_def *choice = &server->choices[0];
+	const struct probe_def *row = &server->probes[7];
+	const struct act_def *act = row->rules[0].acts;
+
+	assert_int_equal(server->choice_cnt, 1);
+	assert_string_equal(choice->name, "command");
+	assert_int_equal(choice->text_cnt, 3);
+	assert_string_equal(choice->texts[1].text, "EXAMINE");
+	assert_ptr_equal(choice->texts[1].event, choice->texts[0].event);
+	assert_string_equal(choice->texts[2].text, "UID FETCH");
+	assert_string_equal(choice->texts[2].event->name, "imap.fetch");
+
+	assert_int_equal(row->rules[0].act_cnt, 1);
+	assert_int_equal(act->kind, ACT_CHOOSE);
+	assert_ptr_equal(act->choice, choice);
+	assert_int_equal(row->values[act->value].kind, VALUE_UPPER);
+	assert_int_equal(act->label_cnt, 1);
+	assert_int_equal(act->dim_cnt, 1);
+	assert_ptr_equal(act->dims[0].set, &server->label_sets[1]);
+	assert_int_equal(row->values[act->dims[0].value].kind, VALUE_RECALL);
+
+	act = row->rules[1].acts;
+	assert_int_equal(row->rules[1].act_cnt, 3);
+	assert_int_equal(act[0].kind, ACT_ADD);
+	assert_int_equal(act[0].label_cnt, 1);
+	assert_int_equal(act[1].kind, ACT_HOLD);
+	assert_int_equal(act[1].label_cnt, 0);
+	assert_string_equal(act[2].event->name, "pop3.active-connections");
+	assert_int_equal(server->probes[8].rules[0].acts[0].number, -1);
+	assert_int_equal(server->probes[9].rules[0].acts[0].dim_cnt, 2); /* of a row with "event" */
+
+	row = &server->probes[11];
+	act = row->rules[0].acts;
+	assert_int_equal(row->rules[0].act_cnt, 2);
+	assert_int_equal(act[0].kind, ACT_OBSERVE);
+	assert_string_equal(act[0].event->name, "imap.command-time");
+	assert_int_equal(act[0].event->bound_cnt, 11);
+	assert_string_equal(row->values[act[0].value].name, "span request[pid] now");
+	assert_string_equal(row->values[act[1].value].name, "(arg2 * 1024)");
+	assert_int_equal(act[1].dim_cnt, 1);
+	assert_string_equal(row->values[act[1].dims[0].value].name, "head 9 str arg3");
+}
+
 static void test_good(void **state)
 {
 	struct arena *mem = arena_new();
@@ -230,10 +343,13 @@ static void test_good(void **state)
 	check_alternative(server);
 	check_return(server);
 	check_fields(server);
+	check_label_sets(server);
+	check_gauges(server);
+	check_moving(server);
 	arena_free(&mem);
 }
 
-/* The example of docs/CATALOG.md is a catalog. */
+/* The examples of docs/CATALOG.md are a catalog and a vocabulary. */
 static void test_document(void **state)
 {
 	struct arena *mem = arena_new();
@@ -254,8 +370,17 @@ static void test_document(void **state)
 	vocabulary(&events, mem);
 	if (catalog_parse_server(&server, &events, "example.toml", begin, (size_t)(end - begin), mem, err))
 		fail_msg("%s", err);
-	assert_int_equal(server->probe_cnt, 4);
-	assert_int_equal(server->event_cnt, 3);
+	assert_int_equal(server->probe_cnt, 10);
+	assert_int_equal(server->event_cnt, 9);
+
+	begin = strstr(end + 1, "```toml\n"); /* and what stands behind it a vocabulary */
+	assert_non_null(begin);
+	begin += strlen("```toml\n");
+	end = strstr(begin, "```");
+	assert_non_null(end);
+	if (events_parse(&events, "events.toml", begin, (size_t)(end - begin), mem, err))
+		fail_msg("%s", err);
+	assert_int_equal(events.count, 4);
 	arena_free(&mem);
 }
 

@@ -12,7 +12,11 @@
 #include "base/buf.h"
 #include "catalog/catalog.h"
 
-static const char vocabulary[] = "auth.success = 'A.'\nauth.failed = 'B.'\n";
+static const char vocabulary[] = "auth.success = 'A.'\nauth.failed = 'B.'\nauth.error = 'C.'\n"
+				 "queue.count = { kind = 'gauge', unit = '{message}', help = 'D.' }\n"
+				 "smtp.held = { kind = 'gauge', unit = '{connection}', help = 'E.' }\n"
+				 "message.size = { kind = 'histogram', unit = 'By', bounds = [1, 2], help = 'F.' }\n"
+				 "auth.time = { kind = 'histogram', unit = 's', bounds = [1, 2], help = 'G.' }\n";
 
 static int wrong_cnt; /* rows of the table at hand that went wrong: all are shown */
 #define wrong(...) (wrong_cnt++, print_error(__VA_ARGS__), print_error("\n"))
@@ -23,12 +27,17 @@ static const char head[] =
     "[constant.off]\nobject = 'd'\nload = 'g'\n"
     "[layout.fields]\nparent = 0\narray = 8\nkey = 0\ntype = 8\ntext = 16\nnumber = 24\ntype-text = 0\ntype-number = 1\n"
     "[slot]\nverdict = 'v'\nhandle = 'h'\n"
+    "[label.mechanism]\nvalues = ['PLAIN', 'LOGIN']\nalso = { xplain = 'PLAIN' }\n"
+    "[label.small]\nvalues = ['small-letters-only']\n"
+    "[choice.by_code]\n'250 Ok' = 'auth.success'\n535 = 'auth.failed'\n"
     "[[probe]]\nobject = 'd'\nsymbol = 'first'\n"
-    "rules = [{ if = 'verdict[tid] == 1 and handle[tid] == 1', count = 'auth.success' },\n"
+    "rules = [{ if = 'verdict[tid] == 1 and handle[tid] == 1', count = 'auth.error', "
+    "by = { mechanism = 'str arg0', small = 'str arg0' } },\n"
+    "{ if = 'arg1 == 1', choose = { by_code = 'str arg0' } },\n"
     "{ if = 'has fields arg0 \"a\" == 1 and [arg0 + $off] == 1', remember = 'verdict[tid] = comm' },\n"
     "{ remember = 'handle[tid] = 1' }]\n"
     "[[probe]]\nobject = 'd'\nsymbol = 'second'\n";
-#define ROW_LINE 30 /* of what comes behind head */
+#define ROW_LINE 39 /* of what comes behind head */
 
 static int parse(struct server_def **out, struct arena *mem, const char *row, char err[static 512])
 {
@@ -85,6 +94,31 @@ static void test_values(void **state)
 	    {"entry", "verdict[str arg0] == \"ok\"", "arg0, str arg0, verdict[str arg0]"},
 	    {"entry", "str [handle[tid] + 8] == \"ok\"", "tid, handle[tid], [handle[tid] + 8], str [handle[tid] + 8]"},
 	    {"entry", "  arg0==1   and arg1!=-0x10 ", "arg0, arg1"},
+	    {"entry", "now >= 5 and realtime >= 5", "now, realtime"},
+	    {"entry", "timeval [arg0 + 8] >= 5", "arg0, [arg0 + 8], timeval [arg0 + 8]"},
+	    {"entry", "span verdict[pid] now < 5", "pid, verdict[pid], now, span verdict[pid] now"},
+	    {"entry", "span timeval arg0 realtime < 5 and span realtime timeval arg0 < 5",
+	     "arg0, timeval arg0, realtime, span timeval arg0 realtime, span realtime timeval arg0"},
+	    {"entry", "(arg0 + 8) != 0 and ( arg0+0x8 ) != 1", "arg0, (arg0 + 8)"},
+	    {"entry", "str (arg0 + $off) == \"a\"", "arg0, (arg0 + $off), str (arg0 + $off)"},
+	    {"entry", "[(arg0 + $off)] == 1 and [arg0 + $off] == 1",
+	     "arg0, (arg0 + $off), [(arg0 + $off)], [arg0 + $off]"},
+	    {"entry", "(arg0 + -8) == 1", "arg0, (arg0 + -8)"},
+	    {"entry", "(arg0 * 1024) == 1 and ((arg0 * 1024) + 1) == 1 and (arg0 * 2) == 4",
+	     "arg0, (arg0 * 1024), ((arg0 * 1024) + 1), (arg0 * 2)"},
+	    {"entry", "([arg0]:u32 * -9000000000) >= 1", "arg0, [arg0]:u32, ([arg0]:u32 * -9000000000)"},
+	    {"entry", "(arg0 * 2):u8 == 1", "arg0, (arg0 * 2), (arg0 * 2):u8"},
+	    {"return", "(ret * 2) == 1", "ret, (ret * 2)"},
+	    {"return", "str (args + 7) == \"a\"", "args, (args + 7), str (args + 7)"},
+	    {"entry", "head 3 str arg0 == \"abc\" and str arg0 ^= \"abc\"", "arg0, str arg0, head 3 str arg0"},
+	    {"entry", "head 3 str arg0 != \"ab\" and head 4 str arg0 != \"ab\"",
+	     "arg0, str arg0, head 3 str arg0, head 4 str arg0"},
+	    {"entry", "head 63 field fields arg0 \"a\" == \"b\"",
+	     "arg0, field fields arg0 \"a\", head 63 field fields arg0 \"a\""},
+	    {"entry", "upper str arg0 != \"ABC-1\" and upper (str arg0) != \"A\"", "arg0, str arg0, upper str arg0"},
+	    {"entry", "mix upper str arg0 head 1 str arg0 == 1",
+	     "arg0, str arg0, upper str arg0, head 1 str arg0, mix upper str arg0 head 1 str arg0"},
+	    {"entry", "verdict[upper str arg0] == 1", "arg0, str arg0, upper str arg0, verdict[upper str arg0]"},
 	};
 	struct buf got;
 
@@ -183,6 +217,41 @@ static void test_mistakes(void **state)
 	    {"str arg0 ^= \"ab\" and str arg0 ^= \"b\"", 22, "this never holds together with condition 1"},
 	    {"arg0 == 1 and arg0 != 2", 15, "condition 1 says so already"},
 	    {"or == 1", 1, "a value is wanted here, not \"or\""},
+	    {"now == \"a\"", 8, "a number (the value is no text) is wanted here, not \"a\""},
+	    {"timeval str arg0 == 1", 9, "a number or an address is wanted here, not a text"},
+	    {"span arg0 comm == 1", 11, "a number or an address is wanted here, not a text"},
+	    {"span str arg0 now == 1", 6, "a number or an address is wanted here, not a text"},
+	    {"span arg0 == 1", 11, "a value is wanted here, not \"==\""},
+	    {"span arg0 arg0 == 1", 11, "a span from a value to itself"},
+	    {"span now realtime == 1", 10, "two clocks: \"now\" does not count from 1970"},
+	    {"span timeval arg0 now == 1", 19, "two clocks: \"now\" does not count from 1970"},
+	    {"span arg0 now < -1", 17, "the value is never that: it is within 0 to 9223372036854775807"},
+	    {"(str arg0 + 1) == 1", 11, "a text is no number"},
+	    {"(comm * 2) == 1", 7, "a text is no number"},
+	    {"(arg0 + arg1) == 1", 9, "a number or a $constant is wanted here, not \"arg1\""},
+	    {"(arg0 + 0x100000000) == 1", 9, "an offset beyond 32 bits"},
+	    {"(arg0 * $off) == 1", 9, "a number is wanted here, not \"$off\""},
+	    {"(arg0 * 2 == 1", 11, "\")\" is wanted here, not \"==\""},
+	    {"(arg0 - 2) == 1", 7, "unexpected character \"-\""},
+	    {"arg0 * 2 == 1", 6, "a comparison (== != < >= ^= *=) is wanted here, not \"*\""},
+	    {"args == \"a\"", 9, "a number (the value is no text) is wanted here, not \"a\""},
+	    {"head str arg0 == \"a\"", 6, "a number of bytes is wanted here, not \"str\""},
+	    {"head 0 str arg0 == \"a\"", 6, "1 to 63 bytes are wanted here"},
+	    {"head 64 str arg0 == \"a\"", 6, "1 to 63 bytes are wanted here"},
+	    {"head 3 arg0 == \"a\"", 8, "\"head\" needs \"str\" or \"field\""},
+	    {"head 3 comm == \"a\"", 8, "\"head\" needs \"str\" or \"field\""},
+	    {"head 3 upper str arg0 == \"A\"", 8, "\"head\" needs \"str\" or \"field\""},
+	    {"head 3 str arg0 == \"abcd\"", 20, "a text of 4 bytes, where 3 are the most"},
+	    {"head 3 str arg0 ^= \"ab\"", 17, "^= needs \"str\" or \"field\""},
+	    {"head 3 str arg0 == 1", 20, "a text in quotes is wanted here, not 1"},
+	    {"head 3 str arg0:u8 == 1", 23, "a text in quotes is wanted here, not 1"},
+	    {"(head 3 str arg0):u8 == 1", 18, "a text has no type"},
+	    {"upper arg0 == \"A\"", 7, "\"upper\" needs \"str\""},
+	    {"upper field fields arg0 \"a\" == \"A\"", 7, "\"upper\" needs \"str\""},
+	    {"upper str arg0 == \"aB\"", 19, "the value is never that: it is in capital letters"},
+	    {"upper str arg0 *= \"B\"", 16, "*= needs \"str\""},
+	    {"upper str arg0 >= 1", 19, "a text in quotes is wanted here, not 1"},
+	    {"uper str arg0 == \"A\"", 1, "unknown name \"uper\" (did you mean \"upper\"?)"},
 	    {"((((((((((((((((((((((((((((((((arg0", 33, "nested too deeply"},
 	};
 
@@ -241,6 +310,40 @@ static void test_statements(void **state)
 	    {"rules = [{ remember = 'verdict[tid] = 1 1' }]", "1:41: the end is wanted here, not 1"},
 	    {"rules = [{ forget = 'verdict[tid] = 1' }]", "1:35: the end is wanted here, not \"=\""},
 	    {"rules = [{ forget = 5 }]", "1:21: a string is wanted here, not an integer"},
+	    {"let = ['now = arg0']", "1:9: \"now\" has a meaning already"},
+	    {"rules = [{ remember = ['verdict[pid] = now', 'handle[tid] = upper str arg0'] }]", ""},
+	    {"rules = [{ remember = 'verdict[head 2 str arg0] = (arg1 + 4)' }]", ""},
+	    {"let = 'a = head 2 str arg0'\nselect = 'a == \"x\"'\nevent = 'auth.failed'", ""},
+	    /* looked up */
+	    {"event = 'auth.error'\nby = { mechanism = 'upper str arg0', small = 'comm' }",
+	     "2:46: this is never one of the texts of [label.small]"},
+	    {"event = 'auth.error'\nby = { mechanism = 'upper str arg0', small = 'str arg1' }", ""},
+	    {"event = 'auth.error'\nby = { mechanism = 'field fields arg0 \"m\"', small = 'verdict[tid]' }", ""},
+	    {"event = 'auth.error'\nby = { mechanism = 'head 5 str arg0', small = 'str arg1' }", ""},
+	    {"event = 'auth.error'\nby = { mechanism = 'head 4 str arg0', small = 'str arg1' }",
+	     "2:20: this is never one of the texts of [label.mechanism]"},
+	    {"event = 'auth.error'\nby = { mechanism = 'str arg0', small = 'upper str arg0' }",
+	     "2:40: this is never one of the texts of [label.small]"},
+	    {"event = 'auth.error'\nby = { mechanism = ' arg0' }", "2:22: a text is wanted here, not a number"},
+	    {"event = 'auth.error'\nby = { mechanism = 'now' }", "2:21: a text is wanted here, not a number"},
+	    {"event = 'auth.error'\nby = { mechanism = 'str arg0 == \"x\"' }",
+	     "2:30: the end is wanted here, not \"==\""},
+	    {"event = 'auth.error'\nby = { mechanism = 5 }", "2:20: a string is wanted here, not an integer"},
+	    {"event = 'auth.error'\nby = { mechanism = 'handle[tid]', small = 'str arg0' }",
+	     "1:9: slot \"handle\" never holds a text"},
+	    {"rules = [{ choose = { by_code = 'str arg0' } }]", ""},
+	    {"rules = [{ choose = { by_code = 'handle[tid]' } }]", "1:10: slot \"handle\" never holds a text"},
+	    {"rules = [{ choose = { by_code = 'head 2 str arg0' } }]",
+	     "1:33: this is never one of the texts of [choice.by_code]"},
+	    {"rules = [{ choose = { by_code = 'arg0' } }]", "1:34: a text is wanted here, not a number"},
+	    /* observed */
+	    {"rules = [{ observe = { 'message.size' = '(arg0 * 1024)', 'auth.time' = 'span verdict[pid] now' } }]", ""},
+	    {"rules = [{ observe = { 'message.size' = 'str arg0' } }]", "1:42: a number is wanted here, not a text"},
+	    {"rules = [{ observe = { 'message.size' = ' upper str arg0' } }]",
+	     "1:43: a number is wanted here, not a text"},
+	    {"rules = [{ observe = { 'message.size' = 'arg0 arg1' } }]", "1:47: the end is wanted here, not \"arg1\""},
+	    {"rules = [{ observe = { 'message.size' = 5 } }]", "1:41: a string is wanted here, not an integer"},
+	    {"rules = [{ observe = { 'message.size' = 'handle[tid]' }, remember = 'handle[tid] = 1' }]", ""},
 	    /* columns in the kinds of strings */
 	    {"let = \"a = [arg0 + \\u00e9]\"", "1:20: unexpected character \"\xc3\xa9\""},
 	    {"rules = [{ if = \"str arg0 == \\\"\\u00e9\\\\n\\\" @\" }]", "1:44: unexpected character \"@\""},
@@ -310,6 +413,15 @@ static void test_shadows(void **state)
 	    {"str arg0 != \"b\"", "str arg0 != \"b\"", false},
 	    {"str arg0 != \"b\"", "str arg0 != \"c\"", true},
 	    {"verdict[tid] == 1", "verdict[tid] == \"a\"", true},
+	    {"head 2 str arg0 == \"ab\"", "head 2 str arg0 == \"ab\"", false},
+	    {"head 2 str arg0 == \"ab\"", "head 3 str arg0 == \"ab\"", true},
+	    {"head 2 str arg0 != \"ab\"", "head 2 str arg0 == \"a\"", false},
+	    {"upper str arg0 == \"AB\"", "upper str arg0 == \"AB\"", false},
+	    {"upper str arg0 == \"AB\"", "str arg0 == \"AB\"", true},
+	    {"(arg0 + 1) < 5", "(arg0 + 1) < 4", false},
+	    {"(arg0 + 1) < 5", "(arg0 + 2) < 4", true},
+	    {"span arg0 now >= 5", "span arg0 now >= 6", false},
+	    {"span arg0 arg1 >= 5", "span arg1 arg0 >= 6", true},
 	};
 
 	(void)state;
@@ -389,11 +501,78 @@ static void test_tables(void **state)
 	arena_free(&mem);
 }
 
+/* The same of values of the later kinds, and of actions that move something. */
+static void test_moving(void **state)
+{
+	struct arena *mem = arena_new();
+	const struct probe_def *probe;
+	const struct value_def *values;
+	const struct act_def *act;
+	struct server_def *server;
+	char err[512] = "", *text;
+
+	(void)state;
+	text = arena_strdup(
+	    mem,
+	    "rules = [{ if = 'head 7 str arg0 == \"a\" and (arg1 + $off) >= 0', by = { small = 'str arg0', "
+	    "mechanism = 'upper str arg0' }, count = 'auth.error' },\n"
+	    "{ if = 'arg1 == 1', release = 'smtp.held', subtract = 'queue.count', choose = { by_code = 'str arg1' } },\n"
+	    "{ observe = { 'message.size' = '(arg2 * -3)' }, add = 'queue.count', hold = 'smtp.held' }]");
+	if (parse(&server, mem, text, err))
+		fail_msg("%s", err);
+	probe = &server->probes[1];
+	values = probe->values;
+	assert_int_equal(values[2].kind,
+			 VALUE_HEAD); /* arg0, str arg0, head, arg1, sum, upper, str arg1, arg2, times */
+	assert_int_equal(values[2].size, 7);
+	assert_int_equal(values[2].base, 1);
+	assert_int_equal(values[4].kind, VALUE_SUM);
+	assert_string_equal(values[4].off.constant->name, "off");
+	assert_int_equal(values[4].base, 3);
+
+	act = &probe->rules[0].acts[0];
+	assert_int_equal(act->kind, ACT_COUNT);
+	assert_int_equal(act->dim_cnt, 2);
+	assert_string_equal(act->dims[0].set->name, "mechanism"); /* sorted by name */
+	assert_int_equal(values[act->dims[0].value].kind, VALUE_UPPER);
+	assert_int_equal(values[act->dims[0].value].base, 1);
+	assert_int_equal(act->dims[1].value, 1);
+
+	assert_int_equal(probe->rules[1].act_cnt, 3);
+	act = probe->rules[1].acts;
+	assert_int_equal(act[0].kind, ACT_CHOOSE);
+	assert_null(act[0].event);
+	assert_string_equal(values[act[0].value].name, "str arg1");
+	assert_string_equal(act_event(&act[0], 0)->name, "auth.success");
+	assert_string_equal(act_event(&act[0], 1)->name, "auth.failed");
+	assert_null(act_event(&act[0], 2));
+	assert_int_equal(act[1].kind, ACT_ADD);
+	assert_int_equal(act[1].number, -1);
+	assert_int_equal(act[2].kind, ACT_RELEASE);
+
+	assert_int_equal(probe->rules[2].act_cnt, 3);
+	act = probe->rules[2].acts;
+	assert_int_equal(act[0].kind, ACT_OBSERVE);
+	assert_string_equal(act[0].event->name, "message.size");
+	assert_int_equal(values[act[0].value].kind, VALUE_TIMES);
+	assert_int_equal(values[act[0].value].number, -3);
+	assert_int_equal(act[1].kind, ACT_ADD);
+	assert_int_equal(act[1].number, 1);
+	assert_int_equal(act[1].value, -1);
+	assert_int_equal(act[2].kind, ACT_HOLD);
+	for (int i = 0; i < 3; i++) {
+		assert_true(act_moves(&act[i]));
+		assert_ptr_equal(act_event(&act[i], 0), act[i].event);
+		assert_null(act_event(&act[i], 1));
+	}
+	arena_free(&mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_values),  cmocka_unit_test(test_mistakes), cmocka_unit_test(test_statements),
-	    cmocka_unit_test(test_shadows), cmocka_unit_test(test_tables),
+	    cmocka_unit_test(test_shadows), cmocka_unit_test(test_tables),   cmocka_unit_test(test_moving),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
