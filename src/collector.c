@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "gauges.h"
 
 #define LINGER_MS (10 * 60 * 1000)
 
@@ -25,6 +26,7 @@ struct collector {
 	pid_t only_pid; /* root of the only instance that counts, 0: all */
 	uint64_t only_start;
 	struct probe_set *probes;
+	struct gauges *gauges;
 	uint64_t seen; /* signature of the last scan that was planned */
 	bool has_seen;
 	pthread_mutex_t lock; /* of what follows: read by exporters, written by refresh */
@@ -93,6 +95,8 @@ int collector_open(struct collector **out, const struct config *config, const st
 		ret = probe_set_open(&c->probes, &options, err);
 	if (ret)
 		collector_close(&c);
+	else
+		c->gauges = gauges_new(c->probes);
 	*out = c;
 	return ret;
 }
@@ -104,6 +108,7 @@ void collector_close(struct collector **collector)
 	if (!c)
 		return;
 	*collector = NULL;
+	gauges_free(&c->gauges);
 	probe_set_close(&c->probes);
 	buf_free(&c->servers);
 	free(c->states);
@@ -182,7 +187,7 @@ static void say_changes(const struct collector *c, const struct plan *plan)
 	}
 	say_servers(c);
 	log_info("%zu probes in %zu files are attached, %zu series are counted", status.attached, status.files,
-		 plan->series_cnt);
+		 plan_count_series(plan));
 	for (size_t i = 0; i < plan->miss_cnt; i++) {
 		const struct plan_miss *miss = &plan->misses[i];
 
@@ -225,8 +230,10 @@ static int refresh(struct collector *c, char err[static 256])
 	probe_set_release(c->probes, false);
 	scan = found ? found : &none;
 	seen = signature(scan);
-	if (c->has_seen && seen == c->seen)
+	if (c->has_seen && seen == c->seen) {
+		gauges_correct(c->gauges);
 		goto out;
+	}
 	ret = plan_build(&plan, c->config, c->catalog, scan, err);
 	if (!ret)
 		ret = probe_set_apply(c->probes, plan, err);
@@ -234,6 +241,7 @@ static int refresh(struct collector *c, char err[static 256])
 		goto out;
 	c->seen = seen;
 	c->has_seen = true;
+	gauges_follow(c->gauges, plan);
 	describe(c, scan, plan);
 	say_changes(c, plan);
 out:

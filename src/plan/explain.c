@@ -65,7 +65,7 @@ void explain_table(struct buf *out, const struct plan *plan)
 		buf_printf(out, "%s %s  %s: %s%s%s\n", miss->is_partial ? "partly" : "not counted:", miss->server->name,
 			   miss->event->name, miss->file, miss->file[0] ? ": " : "", miss->reason);
 	}
-	buf_printf(out, "%zu probes, %zu series, %zu remarks\n", points, plan->series_cnt, plan->miss_cnt);
+	buf_printf(out, "%zu probes, %zu series, %zu remarks\n", points, plan_count_series(plan), plan->miss_cnt);
 }
 
 /* ---- for programs */
@@ -115,12 +115,16 @@ static void json_miss(struct buf *out, const struct plan_miss *miss)
 	buf_putc(out, '}');
 }
 
-static void json_series(struct buf *out, const struct plan_series *series)
+/* json_series - one event of a block of cells; "looked_up" has the labels whose values come from the server, `count`
+ * series in all */
+static void json_series(struct buf *out, const struct plan_series *series, const struct event_def *event)
 {
+	size_t count = series->cell_cnt / series->event_cells / series->event_cnt;
+
 	buf_putc(out, '{');
 	json_key(out, "server", series->server->name);
 	buf_putc(out, ',');
-	json_key(out, "event", series->event->name);
+	json_key(out, "event", event->name);
 	buf_puts(out, ",\"labels\":{");
 	for (size_t i = 0; i < series->label_cnt; i++) {
 		if (i)
@@ -129,7 +133,31 @@ static void json_series(struct buf *out, const struct plan_series *series)
 		buf_putc(out, ':');
 		buf_json_string(out, series->labels[i].value);
 	}
-	buf_puts(out, "}}");
+	buf_puts(out, "},\"looked_up\":[");
+	for (size_t i = 0; i < series->set_cnt; i++) {
+		if (i)
+			buf_putc(out, ',');
+		buf_json_string(out, series->sets[i]->name);
+	}
+	buf_printf(out, "],\"count\":%zu}", count);
+}
+
+static void json_all_series(struct buf *out, const struct plan *plan)
+{
+	const char *sep = "";
+
+	for (size_t i = 0; i < plan->series_cnt; i++)
+		for (size_t k = 0; k < plan->series[i].event_cnt; k++, sep = ",") {
+			buf_puts(out, sep);
+			json_series(out, &plan->series[i], plan->series[i].events[k]);
+		}
+	for (size_t i = 0; i < plan->gauge_cnt; i++, sep = ",") {
+		const struct plan_series gauge = {
+		    .server = plan->gauges[i].server, .event_cnt = 1, .cell_cnt = 1, .event_cells = 1};
+
+		buf_puts(out, sep);
+		json_series(out, &gauge, plan->gauges[i].event);
+	}
 }
 
 void explain_json(struct buf *out, const struct plan *plan)
@@ -148,9 +176,6 @@ void explain_json(struct buf *out, const struct plan *plan)
 		json_miss(out, &plan->misses[i]);
 	}
 	buf_puts(out, "],\"series\":[");
-	for (size_t i = 0; i < plan->series_cnt; i++) {
-		buf_puts(out, i ? "," : "");
-		json_series(out, &plan->series[i]);
-	}
+	json_all_series(out, plan);
 	buf_puts(out, "]}\n");
 }

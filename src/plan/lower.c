@@ -150,6 +150,49 @@ static int lower_number_at(struct builder *b, const struct value_def *def, int b
 						 .off = (__s32)off});
 }
 
+static int lower_prefix(struct builder *b, const struct value_def *def, size_t len);
+
+/* lower_sum - the address `off` bytes behind another */
+static int lower_sum(struct builder *b, const struct value_def *def, int base)
+{
+	int64_t off;
+
+	if (resolve_number(&off, &def->off, b->low->source, b->low->err))
+		return TOO_MUCH;
+	if (off < INT32_MIN || off > INT32_MAX) {
+		fail(b, "an offset is too large");
+		return TOO_MUCH;
+	}
+	return add_value(b, (struct probe_value){.op = PROBE_OP_SUM, .src = (__u8)base, .off = (__s32)off});
+}
+
+static int lower_upper(struct builder *b, const struct value_def *text)
+{
+	int address = lower_value(b, text->base);
+
+	if (address < 0)
+		return address;
+	return add_value(b, (struct probe_value){.op = PROBE_OP_STR, .src = (__u8)address, .flags = PROBE_F_UPPER});
+}
+
+/* lower_clock - the values that times are made of */
+static int lower_clock(struct builder *b, const struct value_def *def, int base, int other)
+{
+	switch (def->kind) {
+	case VALUE_NOW:
+		return add_value(b, (struct probe_value){.op = PROBE_OP_NOW});
+	case VALUE_REALTIME:
+		return add_value(b, (struct probe_value){.op = PROBE_OP_REALTIME});
+	case VALUE_TIMEVAL:
+		return add_value(b, (struct probe_value){.op = PROBE_OP_TIMEVAL, .src = (__u8)base});
+	case VALUE_SPAN:
+		return add_value(b, (struct probe_value){.op = PROBE_OP_SPAN, .src = (__u8)base, .off = other});
+	default:
+		return add_value(
+		    b, (struct probe_value){.op = PROBE_OP_TIMES, .src = (__u8)base, .key = (__u64)def->number});
+	}
+}
+
 static int lower_new(struct builder *b, const struct value_def *def, int base, int other)
 {
 	switch (def->kind) {
@@ -181,6 +224,19 @@ static int lower_new(struct builder *b, const struct value_def *def, int base, i
 	case VALUE_FIELD_NUM:
 	case VALUE_FIELD_HAS:
 		return lower_field(b, def, base, 0);
+	case VALUE_NOW:
+	case VALUE_REALTIME:
+	case VALUE_TIMEVAL:
+	case VALUE_SPAN:
+	case VALUE_TIMES:
+		return lower_clock(b, def, base, other);
+	case VALUE_SUM:
+		return lower_sum(b, def, base);
+	case VALUE_ARGS:
+		return add_value(b, (struct probe_value){.op = PROBE_OP_ARGS});
+	case VALUE_HEAD: /* see lower_value */
+	case VALUE_UPPER:
+		break;
 	}
 	return TOO_MUCH;
 }
@@ -193,6 +249,11 @@ static int lower_value(struct builder *b, int index)
 
 	if (b->numbers[index] >= 0)
 		return b->numbers[index];
+	/* These read the text themselves: the whole of it, which they are written of, need not be computed. */
+	if (def->kind == VALUE_HEAD)
+		return b->numbers[index] = lower_prefix(b, &b->probe->values[def->base], (size_t)def->size);
+	if (def->kind == VALUE_UPPER)
+		return b->numbers[index] = lower_upper(b, &b->probe->values[def->base]);
 	if (def->base >= 0 && (base = lower_value(b, def->base)) < 0)
 		return base;
 	if (def->other >= 0 && (other = lower_value(b, def->other)) < 0)
@@ -200,10 +261,9 @@ static int lower_value(struct builder *b, int index)
 	return b->numbers[index] = lower_new(b, def, base, other);
 }
 
-/* lower_prefix, lower_contains - the comparisons with a text that need an operation of their own */
-static int lower_prefix(struct builder *b, const struct value_def *def, const char *text)
+/* lower_prefix - the first `len` bytes of a text */
+static int lower_prefix(struct builder *b, const struct value_def *def, size_t len)
 {
-	size_t len = strlen(text);
 	int base = lower_value(b, def->base);
 
 	if (base < 0)
@@ -234,7 +294,7 @@ static int lower_cond(struct builder *b, struct probe_cond *out, const struct co
 
 	*out = (struct probe_cond){.cmp = cmps[def->op], .operand = def->number};
 	if (def->op == COND_PREFIX) {
-		number = lower_prefix(b, value, def->text);
+		number = lower_prefix(b, value, strlen(def->text));
 		out->operand = (__s64)text_hash(def->text);
 	} else if (def->op == COND_CONTAINS) {
 		number = lower_contains(b, value, def->text);
@@ -253,35 +313,103 @@ static int lower_cond(struct builder *b, struct probe_cond *out, const struct co
 /* is_live - does this action matter, the user's disabled events and unread slots left out? */
 static bool is_live(const struct lowering *low, const struct act_def *act)
 {
-	if (act->kind == ACT_COUNT)
-		return !config_event_disabled(low->config, act->event->name);
-	return low->slot_is_live[act->slot - low->server->slots];
+	const struct event_def *event;
+
+	if (!act_moves(act))
+		return low->slot_is_live[act->slot - low->server->slots];
+	for (size_t i = 0; (event = act_event(act, i)); i++)
+		if (!config_event_disabled(low->config, event->name))
+			return true;
+	return false;
+}
+
+/* add_class - the value that says how many cells a text is away from the first one */
+static int add_class(struct builder *b, int text, uint32_t classes, uint32_t stride, uint32_t other)
+{
+	return add_value(
+	    b, (struct probe_value){
+		   .op = PROBE_OP_CLASS, .src = (__u8)text, .off = (__s32)classes, .key = (__u64)other << 32 | stride});
+}
+
+/* lower_cells - which cells of which block the action moves */
+static int lower_cells(struct builder *b, struct probe_act *out, const struct act_def *def)
+{
+	struct plan *plan = b->low->plan;
+	const struct plan_series *series;
+	int cells = 0, text, cell;
+
+	out->series = series_add(plan, b->low->server, def);
+	series = &plan->series[out->series];
+	if (def->kind == ACT_CHOOSE) {
+		text = lower_value(b, def->value);
+		cell = text < 0 ? text
+				: add_class(b, text, classes_of_choice(plan, b->low->config, series, def->choice),
+					    series_stride(series, -1), PROBE_NO_CLASS);
+		if (cell < 0)
+			return -E2BIG;
+		out->cells[cells++] = (__u8)cell;
+	}
+	for (size_t i = 0; i < def->dim_cnt; i++) {
+		const struct label_set *set = def->dims[i].set;
+
+		text = lower_value(b, def->dims[i].value);
+		cell = text < 0 ? text
+				: add_class(b, text, classes_of_set(plan, set), series_stride(series, (int)i),
+					    (uint32_t)set->other);
+		if (cell < 0)
+			return -E2BIG;
+		out->cells[cells++] = (__u8)cell;
+	}
+	return 0;
+}
+
+static int lower_slot(struct builder *b, struct probe_act *out, const struct act_def *def)
+{
+	int key = lower_value(b, def->key);
+
+	if (key < 0)
+		return -E2BIG;
+	out->key = (__u8)key;
+	out->slot = (__u16)slot_number(b, def->slot);
+	out->operand = (__u64)def->number;
+	return 0;
 }
 
 static int lower_act(struct builder *b, struct probe_act *out, const struct act_def *def)
 {
-	int key, value;
+	static const __u8 does[] = {
+	    [ACT_COUNT] = PROBE_DO_COUNT,   [ACT_CHOOSE] = PROBE_DO_COUNT,      [ACT_OBSERVE] = PROBE_DO_OBSERVE,
+	    [ACT_ADD] = PROBE_DO_COUNT,     [ACT_HOLD] = PROBE_DO_HOLD,         [ACT_RELEASE] = PROBE_DO_RELEASE,
+	    [ACT_FORGET] = PROBE_DO_FORGET, [ACT_REMEMBER] = PROBE_DO_REMEMBER,
+	};
+	int value, ret = 0;
 
-	*out = (struct probe_act){.value = PROBE_SPEC_VALUES};
-	if (def->kind == ACT_COUNT) {
-		out->act = PROBE_DO_COUNT;
-		out->series = series_add(b->low->plan, b->low->server, def);
-		return 0;
+	*out = (struct probe_act){.act = does[def->kind], .value = PROBE_SPEC_VALUES};
+	memset(out->cells, PROBE_SPEC_VALUES, sizeof(out->cells));
+	switch (def->kind) {
+	case ACT_REMEMBER:
+	case ACT_FORGET:
+		ret = lower_slot(b, out, def);
+		break;
+	case ACT_HOLD:
+	case ACT_RELEASE:
+		out->slot = (__u16)gauge_add(b->low->plan, b->low->server, def->event);
+		break;
+	case ACT_OBSERVE:
+		out->slot = (__u16)bounds_add(b->low->plan, def->event);
+		ret = lower_cells(b, out, def);
+		break;
+	case ACT_COUNT:
+	case ACT_CHOOSE:
+	case ACT_ADD:
+		out->operand = def->kind == ACT_ADD ? (__u64)def->number : 1;
+		return lower_cells(b, out, def);
 	}
-	key = lower_value(b, def->key);
-	if (key < 0)
-		return -E2BIG;
-	out->act = def->kind == ACT_REMEMBER ? PROBE_DO_REMEMBER : PROBE_DO_FORGET;
-	out->key = (__u8)key;
-	out->slot = (__u16)slot_number(b, def->slot);
-	out->operand = (__u64)def->number;
-	if (def->kind == ACT_REMEMBER && def->value >= 0) {
-		value = lower_value(b, def->value);
-		if (value < 0)
-			return -E2BIG;
-		out->value = (__u8)value;
-	}
-	return 0;
+	if (ret || def->value < 0)
+		return ret;
+	value = lower_value(b, def->value);
+	out->value = (__u8)value;
+	return value < 0 ? -E2BIG : 0;
 }
 
 static int push_rule(struct builder *b, const struct probe_rule *rule)

@@ -64,8 +64,21 @@ int lower_switch(struct plan_spec *out, const struct lowering *lowering, const s
 /* text_hash - what the BPF side computes for this text */
 uint64_t text_hash(const char *text);
 
-/* series_add - index of the series of this event and labels in the plan, made if it is new */
+/* series.c */
+/* series_add - index of the block of cells that this action moves, made if it is new */
 uint32_t series_add(struct plan *plan, const struct server_def *server, const struct act_def *act);
+/* series_of_directory - the same for a gauge of files */
+uint32_t series_of_directory(struct plan *plan, const struct server_def *server, const struct directory_def *directory);
+/* series_stride - how many cells one step of looked-up label `dim` of the block is; -1: of the choice's event */
+uint32_t series_stride(const struct plan_series *series, int dim);
+/* gauge_add, bounds_add - index in the plan's table, made if it is new */
+uint32_t gauge_add(struct plan *plan, const struct server_def *server, const struct event_def *event);
+uint32_t bounds_add(struct plan *plan, const struct event_def *event);
+/* classes_of_set, classes_of_choice - index of the table that has the numbers of these texts; a choice leaves out
+ * events that are disabled */
+uint32_t classes_of_set(struct plan *plan, const struct label_set *set);
+uint32_t classes_of_choice(struct plan *plan, const struct config *config, const struct plan_series *series,
+			   const struct choice_def *choice);
 
 /* What is known of one row in one instance. */
 enum row_state { ROW_UNSEEN, ROW_FOUND, ROW_NOT_FOUND };

@@ -143,21 +143,25 @@ static int place_plain(struct planner *p, struct draft *draft, struct lowering *
 	return 0;
 }
 
+static void add_point_event(struct planner *p, struct plan_point *point, const struct event_def *event)
+{
+	for (size_t i = 0; i < point->event_cnt; i++)
+		if (point->events[i] == event)
+			return;
+	point->events =
+	    arena_grow(p->plan->mem, point->events, point->event_cnt, &point->event_cap, sizeof(*point->events));
+	point->events[point->event_cnt++] = event;
+}
+
 static void add_point_events(struct planner *p, struct plan_point *point, const struct probe_def *probe)
 {
 	for (size_t i = 0; i < probe->rule_cnt; i++)
 		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
-			const struct event_def *event = probe->rules[i].acts[k].event;
-			size_t n = 0;
+			const struct event_def *event;
 
-			if (probe->rules[i].acts[k].kind != ACT_COUNT || config_event_disabled(p->config, event->name))
-				continue;
-			while (n < point->event_cnt && point->events[n] != event)
-				n++;
-			if (n < point->event_cnt)
-				continue;
-			point->events = arena_grow(p->plan->mem, point->events, n, &point->event_cap, sizeof(event));
-			point->events[point->event_cnt++] = event;
+			for (size_t n = 0; (event = act_event(&probe->rules[i].acts[k], n)); n++)
+				if (!config_event_disabled(p->config, event->name))
+					add_point_event(p, point, event);
 		}
 }
 

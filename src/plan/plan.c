@@ -15,45 +15,28 @@
 #include "config/config.h"
 #include "plan/parts.h"
 
-static char *series_key(struct arena *mem, const struct server_def *server, const struct act_def *act)
-{
-	char *key = arena_printf(mem, "%s %s", server->name, act->event->name);
-
-	for (size_t i = 0; i < act->label_cnt; i++)
-		key = arena_printf(mem, "%s %s=%s", key, act->labels[i].name, act->labels[i].value);
-	return key;
-}
-
-uint32_t series_add(struct plan *plan, const struct server_def *server, const struct act_def *act)
-{
-	const char *key = series_key(plan->mem, server, act);
-
-	for (size_t i = 0; i < plan->series_cnt; i++)
-		if (!strcmp(plan->series[i].key, key))
-			return (uint32_t)i;
-	plan->series = arena_grow(plan->mem, plan->series, plan->series_cnt, &plan->series_cap, sizeof(*plan->series));
-	plan->series[plan->series_cnt] = (struct plan_series){
-	    .event = act->event,
-	    .server = server,
-	    .labels = act->labels,
-	    .label_cnt = act->label_cnt,
-	    .key = key,
-	};
-	return (uint32_t)plan->series_cnt++;
-}
+#define SLOT_DEPTH 3 /* slots that are filled from others, as far as reasons go */
 
 /* ---- which rows are of use */
 
+/* row_moves - number `i` of the enabled events that the row can move, or NULL; an event can come twice */
+static const struct event_def *row_moves(const struct planner *p, const struct probe_def *probe, size_t i)
+{
+	for (size_t rule = 0; rule < probe->rule_cnt; rule++)
+		for (size_t k = 0; k < probe->rules[rule].act_cnt; k++) {
+			const struct act_def *act = &probe->rules[rule].acts[k];
+			const struct event_def *event;
+
+			for (size_t n = 0; (event = act_event(act, n)); n++)
+				if (!config_event_disabled(p->config, event->name) && !i--)
+					return event;
+		}
+	return NULL;
+}
+
 static bool row_counts(const struct planner *p, const struct probe_def *probe)
 {
-	for (size_t i = 0; i < probe->rule_cnt; i++)
-		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
-			const struct act_def *act = &probe->rules[i].acts[k];
-
-			if (act->kind == ACT_COUNT && !config_event_disabled(p->config, act->event->name))
-				return true;
-		}
-	return false;
+	return row_moves(p, probe, 0);
 }
 
 /* row_touches_live - does it change (or, with `only_remember`, set) a slot that somebody reads? */
@@ -65,7 +48,7 @@ static bool row_touches_live(const struct planner *p, const struct probe_def *pr
 		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
 			const struct act_def *act = &probe->rules[i].acts[k];
 
-			if (act->kind == ACT_COUNT || (only_remember && act->kind != ACT_REMEMBER))
+			if (act_moves(act) || (only_remember && act->kind != ACT_REMEMBER))
 				continue;
 			if (p->slot_is_live[act->slot - slots])
 				return true;
@@ -131,16 +114,55 @@ static void add_miss(struct planner *p, const struct probe_def *row, const struc
 	};
 }
 
+static bool row_reads(const struct probe_def *probe, const struct slot_def *slot)
+{
+	for (size_t i = 0; i < probe->value_cnt; i++)
+		if (probe->values[i].kind == VALUE_RECALL && probe->values[i].slot == slot)
+			return true;
+	return false;
+}
+
+static bool row_remembers(const struct probe_def *probe, const struct slot_def *slot)
+{
+	for (size_t i = 0; i < probe->rule_cnt; i++)
+		for (size_t k = 0; k < probe->rules[i].act_cnt; k++)
+			if (probe->rules[i].acts[k].kind == ACT_REMEMBER && probe->rules[i].acts[k].slot == slot)
+				return true;
+	return false;
+}
+
+/* row_needs - does `reader` judge by what `writer` remembers, directly or through other slots? `depth`: of slots */
+static bool row_needs(const struct server_def *server, const struct probe_def *reader, const struct probe_def *writer,
+		      size_t depth)
+{
+	for (size_t i = 0; i < server->slot_cnt; i++) {
+		const struct slot_def *slot = &server->slots[i];
+
+		if (!row_reads(reader, slot))
+			continue;
+		if (row_remembers(writer, slot))
+			return true;
+		for (size_t k = 0; depth && k < server->probe_cnt; k++)
+			if (&server->probes[k] != reader && row_remembers(&server->probes[k], slot) &&
+			    row_needs(server, &server->probes[k], writer, depth - 1))
+				return true;
+	}
+	return false;
+}
+
+/* add_row_misses - for all that the row moves, and all that is judged by what it remembers */
 static void add_row_misses(struct planner *p, const struct probe_def *probe, enum plan_why why, const char *file,
 			   const char *reason)
 {
-	for (size_t i = 0; i < probe->rule_cnt; i++)
-		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
-			const struct act_def *act = &probe->rules[i].acts[k];
+	const struct server_def *server = p->target->server;
+	const struct event_def *event;
 
-			if (act->kind == ACT_COUNT && !config_event_disabled(p->config, act->event->name))
-				add_miss(p, probe, act->event, why, file, reason);
-		}
+	for (size_t i = 0; (event = row_moves(p, probe, i)); i++)
+		add_miss(p, probe, event, why, file, reason);
+	for (size_t k = 0; k < server->probe_cnt; k++)
+		if (&server->probes[k] != probe && row_needs(server, &server->probes[k], probe, SLOT_DEPTH))
+			for (size_t i = 0; (event = row_moves(p, &server->probes[k], i)); i++)
+				add_miss(p, probe, event, why, file, reason);
 }
 
 /* forget_misses - of the rows that this one has taken the place of */
@@ -203,6 +225,33 @@ static void plan_row(struct planner *p, const struct probe_def *probe)
 		add_row_misses(p, probe, WHY_NO_FILE, probe->object->file, missing);
 }
 
+/* plan_gauges - what the instance had before it was watched: connections of its processes, files in its directories */
+static void plan_gauges(struct planner *p)
+{
+	const struct server_def *server = p->target->server;
+	struct plan *plan = p->plan;
+
+	for (size_t i = 0; i < server->seed_cnt; i++) {
+		const struct seed_def *seed = &server->seeds[i];
+
+		if (config_event_disabled(p->config, seed->event->name))
+			continue;
+		plan->seeds = arena_grow(plan->mem, plan->seeds, plan->seed_cnt, &plan->seed_cap, sizeof(*plan->seeds));
+		plan->seeds[plan->seed_cnt++] =
+		    (struct plan_seed){seed, p->target, gauge_add(plan, server, seed->event)};
+	}
+	for (size_t i = 0; i < server->directory_cnt; i++) {
+		const struct directory_def *directory = &server->directories[i];
+
+		if (config_event_disabled(p->config, directory->event->name))
+			continue;
+		plan->directories = arena_grow(plan->mem, plan->directories, plan->directory_cnt, &plan->directory_cap,
+					       sizeof(*plan->directories));
+		plan->directories[plan->directory_cnt++] =
+		    (struct plan_directory){directory, p->target, series_of_directory(plan, server, directory)};
+	}
+}
+
 static void plan_target(struct planner *p, const struct target *target)
 {
 	const struct server_def *server = target->server;
@@ -219,6 +268,7 @@ static void plan_target(struct planner *p, const struct target *target)
 	for (size_t i = 0; i < server->probe_cnt; i++)
 		if (p->rows[i] == ROW_UNSEEN)
 			plan_row(p, &server->probes[i]);
+	plan_gauges(p);
 	for (size_t i = 0; i < server->event_cnt; i++)
 		if (config_event_disabled(p->config, server->events[i]->name))
 			add_miss(p, NULL, server->events[i], WHY_DISABLED, "", "disabled in the configuration");
@@ -300,8 +350,8 @@ int plan_build(struct plan **out, const struct config *config, const struct cata
 			plan->files[i].build_id = arena_strdup(mem, elf_build_id(p.drafts[i].source.elf));
 		source_close(&p.drafts[i].source);
 	}
-	if (plan->series_cnt > PROBE_SERIES - PROBE_OWN_SERIES) {
-		snprintf(err, 256, "the catalog asks for %zu series, more than %d", plan->series_cnt,
+	if (plan_count_cells(plan) > PROBE_SERIES - PROBE_OWN_SERIES) {
+		snprintf(err, 256, "the catalog asks for %zu cells of counters, more than %d", plan_count_cells(plan),
 			 PROBE_SERIES - PROBE_OWN_SERIES);
 		plan_free(&plan);
 		return -E2BIG;
@@ -320,6 +370,24 @@ void plan_free(struct plan **plan)
 	mem = (*plan)->mem; /* which the plan itself lives in */
 	*plan = NULL;
 	arena_free(&mem);
+}
+
+size_t plan_count_cells(const struct plan *plan)
+{
+	size_t cells = 0;
+
+	for (size_t i = 0; i < plan->series_cnt; i++)
+		cells += plan->series[i].cell_cnt;
+	return cells;
+}
+
+size_t plan_count_series(const struct plan *plan)
+{
+	size_t series = plan->gauge_cnt;
+
+	for (size_t i = 0; i < plan->series_cnt; i++)
+		series += plan->series[i].cell_cnt / plan->series[i].event_cells;
+	return series;
 }
 
 static bool is_file_of(const struct target *target, const struct plan_file *file)

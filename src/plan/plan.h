@@ -17,13 +17,51 @@
 struct arena;
 struct config;
 
-/* A counter: one event of one server with constant labels. */
+/* A block of neighbouring cells: one event of one server with constant labels, once for each combination of the values
+ * of its looked-up labels (the last one changes fastest); or several events, one for each text of a choice. */
 struct plan_series {
-	const struct event_def *event;
+	const struct event_def **events; /* one, or one for each text of a choice: then that is the slowest dimension */
+	size_t event_cnt;
 	const struct server_def *server;
 	const struct label_def *labels;
 	size_t label_cnt;
-	const char *key; /* "SERVER auth.failed reason=...": the identity over plans */
+	const struct label_set **sets; /* of the looked-up labels */
+	size_t set_cnt;
+	uint32_t cell_cnt;    /* of the whole block */
+	uint32_t event_cells; /* of one combination: 1, of a histogram bounds + 2 */
+	bool is_level;        /* a gauge that is exported only once it has been counted: see struct plan_directory */
+	const char *key;      /* "SERVER auth.failed reason=...": the identity over plans */
+};
+
+/* A gauge of what processes hold. */
+struct plan_gauge {
+	const struct event_def *event;
+	const struct server_def *server;
+	const char *key; /* "SERVER imap.active-connections" */
+};
+
+/* Texts that stand for numbers: the hash of each. */
+struct plan_class {
+	uint64_t value;
+	uint32_t number;
+};
+struct plan_classes {
+	struct plan_class *items; /* sorted by value */
+	size_t count;
+};
+
+/* Processes of an instance that may hold something of a gauge. */
+struct plan_seed {
+	const struct seed_def *def;
+	const struct target *target;
+	uint32_t gauge;
+};
+
+/* A directory of an instance whose files are to be counted. */
+struct plan_directory {
+	const struct directory_def *def;
+	const struct target *target;
+	uint32_t series;
 };
 
 /* For this text (its hash) the switch goes on at that spec. */
@@ -81,11 +119,21 @@ struct plan {
 	size_t series_cnt, series_cap;
 	struct plan_miss *misses; /* sorted by server, event */
 	size_t miss_cnt;
-	/* shared by all files: texts of PROBE_OP_CONTAINS and layouts of keyed lists */
+	/* shared by all files: what the BPF side's operations name by number */
 	char (*needles)[PROBE_NEEDLE];
 	size_t needle_cnt, needle_cap;
 	struct probe_layout *layouts;
 	size_t layout_cnt, layout_cap;
+	struct probe_bounds *bounds;
+	size_t bounds_cnt, bounds_cap;
+	struct plan_classes *classes;
+	size_t classes_cnt, classes_cap;
+	struct plan_gauge *gauges;
+	size_t gauge_cnt, gauge_cap;
+	struct plan_seed *seeds;
+	size_t seed_cnt, seed_cap;
+	struct plan_directory *directories;
+	size_t directory_cnt, directory_cap;
 	struct arena *mem;
 };
 
@@ -93,6 +141,11 @@ struct plan {
 int plan_build(struct plan **out, const struct config *config, const struct catalog *catalog,
 	       const struct target_scan *scan, char err[static 256]);
 void plan_free(struct plan **plan);
+
+/* plan_count_cells - how much of a row of counters the plan takes; plan_count_series - how many series it can give at
+ * most, a histogram being one */
+size_t plan_count_cells(const struct plan *plan);
+size_t plan_count_series(const struct plan *plan);
 
 /* plan_count_points - how many of the plan's points are in files of this instance; *emulated of them are cheap */
 size_t plan_count_points(const struct plan *plan, const struct target *target, size_t *emulated);

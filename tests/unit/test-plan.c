@@ -17,6 +17,7 @@
 #include "catalog/catalog.h"
 #include "config/config.h"
 #include "plan/explain.h"
+#include "plan/parts.h"
 #include "plan/plan.h"
 
 #define HEAD                                                                                          \
@@ -306,7 +307,7 @@ static void test_json(void **state)
 	    "\"build_id\":\"abc\",\"inode\":100,\"offset\":4660,\"when\":\"entry\",\"instruction\":\"call 0x1234\","
 	    "\"cost\":\"emulated\"}],\"missing\":[{\"server\":\"toy\",\"event\":\"toy.c\",\"why\":\"no-file\","
 	    "\"partial\":false,\"file\":\"probes*\",\"reason\":\"no running process has it, nor is it on disk\"}],"
-	    "\"series\":[{\"server\":\"toy\",\"event\":\"toy.a\",\"labels\":{}}]}\n");
+	    "\"series\":[{\"server\":\"toy\",\"event\":\"toy.a\",\"labels\":{},\"looked_up\":[],\"count\":1}]}\n");
 	buf_reset(&got);
 	explain_table(&got, w.plan);
 	assert_non_null(strstr(buf_text(&got), "0x00001234  emulated entry   call 0x1234"));
@@ -315,11 +316,156 @@ static void test_json(void **state)
 	world_close(&w);
 }
 
+/* ---- blocks of cells, gauges, directories */
+
+#define MORE                                                                                                                \
+	"more.a = 'A.'\nmore.b = 'B.'\nmore.time = { help = 'T.', kind = 'histogram', unit = 's', bounds = [0.5, 1, 2] }\n" \
+	"more.open = { help = 'O.', kind = 'gauge', unit = '{x}' }\nmore.files = { help = 'F.', kind = 'gauge', unit = '{x}' }\n"
+
+#define TABLES                                                                           \
+	"[label.agent]\nvalues = ['one', 'two']\nalso = { uno = 'one' }\n"               \
+	"[label.code]\nvalues = ['2', '4', '5']\nother = 'none'\n"                       \
+	"[choice.command]\nA = 'more.a'\nB = 'more.b'\nC = 'more.a'\n"                   \
+	"[[seed]]\nevent = 'more.open'\nwho = 'daemon'\nclients = 'accepted - paired'\n" \
+	"[[directory]]\nevent = 'more.files'\nlabels = { queue = 'hold' }\npath = 'hold'\n"
+
+#define BLOCKS                                                                                                       \
+	SENDER                                                                                                       \
+	"let = ['agent = str arg1', 'code = head 1 str arg2']\n"                                                     \
+	"rules = [ { if = 'arg3 == 1', count = 'toy.a', by = { agent = 'agent', code = 'code' } },\n"                \
+	"{ if = 'arg3 == 2', choose = { command = 'agent' }, hold = 'more.open' },\n"                                \
+	"{ if = 'arg3 == 3', observe = { 'more.time' = 'arg4' }, by = { code = 'code' }, release = 'more.open' },\n" \
+	"{ if = 'arg3 == 4', add = 'more.files', labels = { queue = 'hold' } },\n"                                   \
+	"{ subtract = 'more.files', labels = { queue = 'hold' } } ]\n"
+
+static void world_of_blocks(struct world *w, const char *disabled)
+{
+	char err[512] = "", *text;
+
+	world_open(w, SENDER "event = \"toy.a\"\n" OTHER, disabled);
+	assert_int_equal(events_add(&w->catalog.events, "more", MORE, strlen(MORE), w->mem, err), 0);
+	text = arena_printf(w->mem, "%s%s%s%s", HEAD, TABLES, BLOCKS, OTHER);
+	if (catalog_parse_server(&w->server, &w->catalog.events, "toy.toml", text, strlen(text), w->mem, err))
+		fail_msg("%s", err);
+	w->target.server = w->server;
+	world_file(w, 0, "daemon-plain");
+	world_plan(w);
+}
+
+static const struct plan_series *series_of(const struct plan *plan, const char *key)
+{
+	for (size_t i = 0; i < plan->series_cnt; i++)
+		if (!strcmp(plan->series[i].key, key))
+			return &plan->series[i];
+	fail_msg("no series %s", key);
+	return NULL;
+}
+
+static const struct probe_value *cell_of(const struct plan_spec *spec, const struct probe_act *act, int cell)
+{
+	assert_true(act->cells[cell] < PROBE_SPEC_VALUES);
+	assert_int_equal(spec->spec.values[act->cells[cell]].op, PROBE_OP_CLASS);
+	return &spec->spec.values[act->cells[cell]];
+}
+
+static uint32_t number_of(const struct plan *plan, const struct probe_value *value, const char *text)
+{
+	const struct plan_classes *classes = &plan->classes[value->off];
+
+	for (size_t i = 0; i < classes->count; i++)
+		if (classes->items[i].value == text_hash(text))
+			return classes->items[i].number;
+	return (uint32_t)(value->key >> 32);
+}
+
+static void test_blocks(void **state)
+{
+	const struct plan_series *counted, *chosen, *times, *files;
+	const struct probe_act *act;
+	const struct plan_spec *spec;
+	struct world w;
+
+	(void)state;
+	world_of_blocks(&w, "toy.c");
+	spec = &w.plan->files[0].specs[0];
+	assert_int_equal(spec->rule_cnt, 5);
+
+	/* values of agent: one, two, other; of code: 2, 4, 5, none */
+	counted = series_of(w.plan, "toy toy.a agent code");
+	assert_int_equal(counted->cell_cnt, 3 * 4);
+	act = &spec->rules[0].acts[0];
+	assert_ptr_equal(&w.plan->series[act->series], counted);
+	assert_int_equal(act->operand, 1);
+	assert_int_equal((uint32_t)cell_of(spec, act, 0)->key, 4);
+	assert_int_equal((uint32_t)cell_of(spec, act, 1)->key, 1);
+	assert_int_equal(act->cells[2], PROBE_SPEC_VALUES);
+	assert_int_equal(number_of(w.plan, cell_of(spec, act, 0), "two"), 1);
+	assert_int_equal(number_of(w.plan, cell_of(spec, act, 0), "uno"), 0);
+	assert_int_equal(number_of(w.plan, cell_of(spec, act, 0), "three"), 2);
+	assert_int_equal(number_of(w.plan, cell_of(spec, act, 1), "9"), 3);
+
+	chosen = series_of(w.plan, "toy command");
+	assert_int_equal(chosen->cell_cnt, 2);
+	act = &spec->rules[1].acts[0];
+	assert_int_equal(number_of(w.plan, cell_of(spec, act, 0), "C"), 0);
+	assert_int_equal(number_of(w.plan, cell_of(spec, act, 0), "B"), 1);
+	assert_int_equal(number_of(w.plan, cell_of(spec, act, 0), "D"), PROBE_NO_CLASS);
+	assert_int_equal(spec->rules[1].acts[1].act, PROBE_DO_HOLD);
+	assert_string_equal(w.plan->gauges[spec->rules[1].acts[1].slot].key, "toy more.open");
+
+	/* three bounds, what is above them, the sum: for each code */
+	times = series_of(w.plan, "toy more.time code");
+	assert_int_equal(times->event_cells, 5);
+	assert_int_equal(times->cell_cnt, 4 * 5);
+	act = &spec->rules[2].acts[0];
+	assert_int_equal(act->act, PROBE_DO_OBSERVE);
+	assert_int_equal((uint32_t)cell_of(spec, act, 0)->key, 5);
+	assert_int_equal(w.plan->bounds[act->slot].cnt, 3);
+	assert_int_equal(w.plan->bounds[act->slot].upper[0], 500000000);
+	assert_int_equal(w.plan->bounds[act->slot].upper[2], 2000000000);
+	assert_int_equal(spec->rules[2].acts[1].act, PROBE_DO_RELEASE);
+
+	files = series_of(w.plan, "toy more.files queue=hold");
+	assert_true(files->is_level);
+	assert_int_equal((int64_t)spec->rules[3].acts[0].operand, 1);
+	assert_int_equal((int64_t)spec->rules[4].acts[0].operand, -1);
+	assert_ptr_equal(&w.plan->series[spec->rules[4].acts[0].series], files);
+	assert_int_equal(w.plan->directory_cnt, 1);
+	assert_ptr_equal(&w.plan->series[w.plan->directories[0].series], files);
+	assert_int_equal(w.plan->seed_cnt, 1);
+	assert_int_equal(w.plan->seeds[0].gauge, 0);
+	assert_int_equal(plan_count_cells(w.plan), 12 + 2 + 20 + 1);
+	assert_int_equal(plan_count_series(w.plan), 12 + 2 + 4 + 1 + 1);
+	world_close(&w);
+}
+
+/* Of a choice only what is enabled is found; gauges that are disabled are neither begun nor kept. */
+static void test_disabled_blocks(void **state)
+{
+	const struct plan_spec *spec;
+	struct world w;
+
+	(void)state;
+	world_of_blocks(&w, "toy.*,more.a,more.open,more.files,more.time");
+	spec = &w.plan->files[0].specs[0];
+	assert_int_equal(spec->rule_cnt, 2); /* the first one keeps its hits from the second */
+	assert_int_equal(spec->rules[0].act_cnt, 0);
+	assert_int_equal(spec->rules[1].act_cnt, 1);
+	assert_int_equal(number_of(w.plan, cell_of(spec, &spec->rules[1].acts[0], 0), "A"), PROBE_NO_CLASS);
+	assert_int_equal(number_of(w.plan, cell_of(spec, &spec->rules[1].acts[0], 0), "B"), 1);
+	assert_int_equal(w.plan->seed_cnt + w.plan->directory_cnt + w.plan->gauge_cnt, 0);
+	assert_int_equal(w.plan->files[0].points[0].event_cnt, 1);
+	assert_string_equal(w.plan->files[0].points[0].events[0]->name, "more.b");
+	world_close(&w);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_rows),        cmocka_unit_test(test_builds), cmocka_unit_test(test_files),
-	    cmocka_unit_test(test_broken_file), cmocka_unit_test(test_json),   cmocka_unit_test(test_shadow_stack),
+	    cmocka_unit_test(test_rows),   cmocka_unit_test(test_builds),
+	    cmocka_unit_test(test_files),  cmocka_unit_test(test_broken_file),
+	    cmocka_unit_test(test_json),   cmocka_unit_test(test_shadow_stack),
+	    cmocka_unit_test(test_blocks), cmocka_unit_test(test_disabled_blocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "target/directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEPTH_MAX 20 /* a queue hashed by single characters of names of at most 16 */
+
+/* look - is the entry a directory, a file that counts, or neither? One that has just gone is neither. */
+static mode_t look(int dir, const struct dirent *entry, bool is_executable)
+{
+	struct stat st;
+
+	if (entry->d_type == DT_DIR)
+		return S_IFDIR;
+	if (entry->d_type == DT_REG && !is_executable)
+		return S_IFREG;
+	if (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)
+		return 0;
+	if (fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	if (S_ISREG(st.st_mode) && is_executable && !(st.st_mode & S_IXUSR))
+		return 0;
+	return st.st_mode & S_IFMT;
+}
+
+static int count_below(int at, const char *name, bool is_executable, unsigned depth, uint64_t *count)
+{
+	/* Only the first name may lead through a link: /proc/PID/cwd is one. */
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (depth ? O_NOFOLLOW : 0)), ret = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		ret = -errno;
+		close(fd);
+		return ret;
+	}
+	while (!ret && (errno = 0, entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		switch (look(fd, entry, is_executable)) {
+		case S_IFREG:
+			++*count;
+			break;
+		case S_IFDIR:
+			ret = depth < DEPTH_MAX ? count_below(fd, entry->d_name, is_executable, depth + 1, count)
+						: -ELOOP;
+			if (ret == -ENOENT) /* gone since it was read */
+				ret = 0;
+			break;
+		}
+	}
+	if (!ret && errno)
+		ret = -errno;
+	closedir(dir);
+	return ret;
+}
+
+int directory_count(const char *path, bool is_executable, uint64_t *count)
+{
+	*count = 0;
+	return count_below(AT_FDCWD, path, is_executable, 0, count);
+}

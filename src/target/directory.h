@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* directory.h - owns the counting of files below a directory. It knows no server and keeps nothing. */
+#ifndef MAILGAUGE_DIRECTORY_H
+#define MAILGAUGE_DIRECTORY_H
+#include <stdbool.h>
+#include <stdint.h>
+
+/* directory_count - regular files in the directory at `path` and those below it; with is_executable only those that their
+ * owner may execute. Files that come and go meanwhile may be counted or not. Symbolic links are not followed.
+ * 0, or -errno: -ELOOP for directories nested too deep, -EACCES, -ENOENT, ... */
+int directory_count(const char *path, bool is_executable, uint64_t *count);
+
+#endif
