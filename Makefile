@@ -156,7 +156,7 @@ fuzz-short:
 	$(Q)$(MAKE) fuzz T=8
 
 # BPF tests: toy programs, with and without CET, stripped
-BPF_TESTS := $(addprefix $(BUILD)/bpf/,test-values test-counting test-attach)
+BPF_TESTS := $(addprefix $(BUILD)/bpf/,test-values test-counting test-attach test-metrics)
 TOYS      := $(addprefix $(BUILD)/bpf/,library.so library-cet.so refused.so static tree)
 $(BUILD)/bpf/library.so: TOYFLAGS := -fcf-protection=none
 $(BUILD)/bpf/library-cet.so: TOYFLAGS := -fcf-protection=full
@@ -180,7 +180,7 @@ $(BPF_TESTS): %: %.o $(BUILD)/bpf/bed.o $(BUILD)/obj/libmailgauge.a
 bpf-tests: $(TOYS) $(BPF_TESTS) ## BPF tests: toy programs of known call counts, by both ways of attaching (root)
 	$(Q)cd $(BUILD)/bpf && ./test-values library.so multi && ./test-values library-cet.so multi && \
 		./test-values library-cet.so perf && ./test-counting multi && TOY_DIVISOR=10 ./test-counting perf && \
-		./test-attach multi && ./test-attach perf
+		./test-attach multi && ./test-attach perf && ./test-metrics multi && ./test-metrics perf
 
 kernels: $(TOYS) $(BPF_TESTS) ## a part of them on Linux 6.1 and 6.12, emulated by qemu (root)
 	$(Q)scripts/deps.sh kernels

@@ -57,7 +57,7 @@ static long walk_step(__u32 step, void *data)
 		return 0;
 	}
 	walk->err |= read_user(&name, 8, walk->field + walk->layout->key);
-	walk->err |= hash_user_text(&hash, name, PROBE_STRING);
+	walk->err |= hash_user_text(&hash, name, PROBE_STRING, 0);
 	if (hash == walk->key) {
 		walk->found = true;
 		return 1;
@@ -100,6 +100,6 @@ __noinline int find_field(__u64 *out, __u64 object, const struct probe_value *va
 	if ((__u32)type != walk.layout->type_text)
 		return 0;
 	err = read_user(&text, 8, walk.field + walk.layout->text);
-	return err ? err : hash_user_text(out, text, value->size ? value->size + 1 : PROBE_STRING);
+	return err ? err : hash_user_text(out, text, value->size ? value->size + 1 : PROBE_STRING, 0);
 }
 #endif

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* probe.bpf.c - the only BPF program: runs the specs of probe.h. It knows neither servers nor events.
+/* probe.bpf.c - the BPF programs: one for hits, which runs the specs of probe.h, and two small ones for what processes
+ * hold. It knows neither servers nor events.
  *
- * The programs are sleepable, so that texts which are not in memory (a page of constants nobody has touched yet)
- * can be faulted in and read; on 6.18 a sleepable program costs the same as another. Needs Linux 6.0.
+ * The programs for hits are sleepable, so that texts which are not in memory (a page of constants nobody has touched
+ * yet) can be faulted in and read; on 6.18 a sleepable program costs the same as another. That a sleepable program may
+ * have a hash map that is not preallocated, and bpf_ktime_get_tai_ns(), need Linux 6.1.
+ *
+ * Stack is scarce: the deepest chain of calls (probe_entry, compute, find_field, walk_step, hash_user_text, hash_part)
+ * takes all of the 512 bytes that 6.1 allows. What is not on it is in functions of its own.
  *
  * Functions that are not static are verified once, on their own ("global functions"), whatever they are called
  * with. That keeps the verifier's work small and the same on every kernel. */
@@ -13,6 +18,7 @@
 
 #include "probe.h"
 #include "field.bpf.h"
+#include "holder.bpf.h"
 #include "registers.bpf.h"
 #include "text.bpf.h"
 
@@ -23,6 +29,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Set before loading. scope_pid: count only this process and its descendants; 0: all. */
 const volatile __s32 scope_pid = 0;
 const volatile __u32 series_stride = PROBE_SERIES;
+
+/* How far CLOCK_TAI is ahead of CLOCK_REALTIME, which BPF programs cannot read. User space keeps it up to date. */
+volatile __u64 tai_offset_ns;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -52,7 +61,21 @@ struct {
 	__type(value, __u64);
 } store SEC(".maps");
 
-/* One row of series_stride counters per possible CPU; user space sets max_entries and reads it mapped. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PROBE_CLASSES);
+	__type(key, struct probe_class_key);
+	__type(value, __u32);
+} classes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROBE_BOUNDS);
+	__type(key, __u32);
+	__type(value, struct probe_bounds);
+} bounds SEC(".maps");
+
+/* One row of series_stride cells per possible CPU; user space sets max_entries and reads it mapped. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -68,14 +91,19 @@ struct hit {
 	__u64 sp, ip, ret;
 };
 
-static __always_inline void count(__u32 which)
+static __always_inline void add(__u32 which, __u64 amount)
 {
 	__u32 key = bpf_get_smp_processor_id() * series_stride + which;
-	__u64 *counter = bpf_map_lookup_elem(&series, &key);
+	__u64 *cell = bpf_map_lookup_elem(&series, &key);
 
 	/* Atomic although each CPU has its own row: a preempted program can share it with the next one. */
-	if (counter)
-		__sync_fetch_and_add(counter, 1);
+	if (cell)
+		__sync_fetch_and_add(cell, amount);
+}
+
+static __always_inline void count(__u32 which)
+{
+	add(which, 1);
 }
 
 static __always_inline __u64 extend(__u64 value, __u8 size, __u8 flags)
@@ -84,6 +112,70 @@ static __always_inline __u64 extend(__u64 value, __u8 size, __u8 flags)
 
 	value <<= shift;
 	return flags & PROBE_F_SIGNED ? (__u64)((__s64)value >> shift) : value >> shift;
+}
+
+/* read_timeval - in ns; 0 for a null pointer; 0 or -errno */
+static __always_inline long read_timeval(__u64 *out, __u64 addr)
+{
+	__u64 micro = 0;
+	long err;
+
+	*out = 0;
+	if (!addr)
+		return 0;
+	err = read_user(out, 8, addr);
+	if (!err)
+		err = read_user(&micro, 8, addr + 8);
+	*out = err ? 0 : *out * 1000000000 + micro * 1000;
+	return err;
+}
+
+/* cells_of - PROBE_OP_CLASS */
+static __always_inline __u64 cells_of(const struct probe_value *value, __u64 text)
+{
+	struct probe_class_key key = {.value = text, .table = value->off};
+	__u32 stride = value->key, other = value->key >> 32;
+	__u32 *number = bpf_map_lookup_elem(&classes, &key);
+
+	if (number)
+		return (__u64)stride * *number;
+	return other == PROBE_NO_CLASS ? PROBE_NO_CELL : (__u64)stride * other;
+}
+
+/* compute_more - values that need no text and no field: see the note on the stack above */
+__noinline __u64 compute_more(const struct hit *hit, const struct probe_value *value)
+{
+	__u64 base, out = 0;
+	__s64 span;
+
+	if (!hit || !value)
+		return 0;
+	base = hit->v[value->src & (PROBE_SPEC_VALUES - 1)];
+	switch (value->op) {
+	case PROBE_OP_NOW:
+		return bpf_ktime_get_ns();
+	case PROBE_OP_REALTIME:
+		return bpf_ktime_get_tai_ns() - tai_offset_ns;
+	case PROBE_OP_TIMEVAL:
+		if (read_timeval(&out, base))
+			count(PROBE_OWN_READ_FAILURES);
+		return out;
+	case PROBE_OP_SPAN:
+		span = hit->v[value->off & (PROBE_SPEC_VALUES - 1)] - base;
+		return span < 0 ? 0 : span;
+	case PROBE_OP_SUM:
+		return base + value->off;
+	case PROBE_OP_TIMES:
+		return base * value->key;
+	case PROBE_OP_ARGS: {
+		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+		return BPF_CORE_READ(task, mm, arg_start);
+	}
+	case PROBE_OP_CLASS:
+		return cells_of(value, base);
+	}
+	return 0;
 }
 
 /* compute - the value that `value` describes */
@@ -115,10 +207,10 @@ __noinline __u64 compute(const struct hit *hit, const struct probe_value *value)
 	case PROBE_OP_TRUNC:
 		return extend(base, value->size, value->flags);
 	case PROBE_OP_STR:
-		err = hash_user_text(&out, base, PROBE_STRING);
+		err = hash_user_text(&out, base, PROBE_STRING, value->flags);
 		break;
 	case PROBE_OP_PREFIX:
-		err = hash_user_text(&out, base, value->off + 1);
+		err = hash_user_text(&out, base, value->off + 1, 0);
 		break;
 	case PROBE_OP_CONTAINS:
 		err = user_text_contains(&out, base, value->key);
@@ -143,6 +235,8 @@ __noinline __u64 compute(const struct hit *hit, const struct probe_value *value)
 	case PROBE_OP_FIELD_HAS:
 		err = find_field(&out, base, value);
 		break;
+	default:
+		return compute_more(hit, value);
 	}
 	if (err)
 		count(PROBE_OWN_READ_FAILURES);
@@ -177,15 +271,52 @@ static __always_inline bool holds(const struct hit *hit, const struct probe_cond
 	}
 }
 
-static __always_inline void act_on(const struct hit *hit, const struct probe_act *act)
+/* find_cell - which cell the action is about, if all its looked-up labels have one */
+static __always_inline bool find_cell(__u32 *cell, const struct hit *hit, const struct probe_act *act)
+{
+	*cell = act->series;
+	for (__u32 i = 0; i < PROBE_ACT_CELLS; i++) {
+		__u64 cells;
+
+		if (act->cells[i] == PROBE_SPEC_VALUES)
+			continue;
+		cells = hit->v[act->cells[i] & (PROBE_SPEC_VALUES - 1)];
+		if (cells == PROBE_NO_CELL)
+			return false;
+		*cell += cells;
+	}
+	return true;
+}
+
+/* observe - PROBE_DO_OBSERVE */
+__noinline int observe(const struct hit *hit, const struct probe_act *act)
+{
+	__u32 which, cell, bucket = 0;
+	struct probe_bounds *limits;
+	__u64 value;
+
+	if (!hit || !act)
+		return 0;
+	which = act->slot;
+	limits = bpf_map_lookup_elem(&bounds, &which);
+	if (!limits || !find_cell(&cell, hit, act))
+		return 0;
+	value = hit->v[act->value & (PROBE_SPEC_VALUES - 1)];
+	if ((__s64)value < 0)
+		value = 0;
+	while (bucket < PROBE_BUCKETS && bucket < limits->cnt && value > limits->upper[bucket])
+		bucket++;
+	add(cell + bucket, 1);
+	add(cell + limits->cnt + 1, value);
+	return 0;
+}
+
+/* remember - PROBE_DO_REMEMBER and PROBE_DO_FORGET */
+static __always_inline void remember(const struct hit *hit, const struct probe_act *act)
 {
 	struct probe_store_key key = {.slot = act->slot};
 	__u64 stored;
 
-	if (act->act == PROBE_DO_COUNT) {
-		count(act->series);
-		return;
-	}
 	key.key = hit->v[act->key & (PROBE_SPEC_VALUES - 1)];
 	if (act->act == PROBE_DO_FORGET) {
 		bpf_map_delete_elem(&store, &key);
@@ -194,6 +325,28 @@ static __always_inline void act_on(const struct hit *hit, const struct probe_act
 	stored = act->value == PROBE_SPEC_VALUES ? act->operand : hit->v[act->value & (PROBE_SPEC_VALUES - 1)];
 	if (bpf_map_update_elem(&store, &key, &stored, BPF_ANY))
 		count(PROBE_OWN_STORE_FAILURES);
+}
+
+static __always_inline void act_on(const struct hit *hit, const struct probe_act *act)
+{
+	__u32 cell;
+
+	switch (act->act) {
+	case PROBE_DO_COUNT:
+		if (find_cell(&cell, hit, act))
+			add(cell, act->operand);
+		break;
+	case PROBE_DO_OBSERVE:
+		observe(hit, act);
+		break;
+	case PROBE_DO_HOLD:
+	case PROBE_DO_RELEASE:
+		if (change_held(act->slot, act->act == PROBE_DO_HOLD))
+			count(PROBE_OWN_STORE_FAILURES);
+		break;
+	default:
+		remember(hit, act);
+	}
 }
 
 /* apply - do what the rule says, if all its conditions hold; 1 if so */
@@ -311,4 +464,20 @@ SEC("uretprobe.s")
 int probe_return(struct pt_regs *ctx)
 {
 	return handle(ctx);
+}
+
+/* Whatever the kernel gives to this tracepoint (it is not the same in all releases), the thread is the current one. */
+SEC("raw_tp/sched_process_exit")
+int process_exit(void *ctx)
+{
+	(void)ctx;
+	end_holder();
+	return 0;
+}
+
+/* Run by user space. */
+SEC("syscall")
+int seed_holder(struct probe_seed *seed)
+{
+	return seed_held(seed);
 }

@@ -15,15 +15,16 @@
 #endif
 
 #define PROBE_SPECS  4096  /* attach points of all files together, and cases of switches */
-#define PROBE_RULES  16384 /* rules of all specs together */
-#define PROBE_SERIES 4096  /* counters */
+#define PROBE_RULES  8192  /* rules of all specs together */
+#define PROBE_SERIES 8192  /* cells of one CPU's row: a counter is one, a histogram several */
 #define PROBE_CASES  4096  /* entries of all switches together */
 #define PROBE_STORE  65536 /* remembered values, all slots together; the oldest give way */
 
 #define PROBE_SPEC_VALUES  16 /* values of one spec; a power of two: it bounds the verifier's view of an index */
 #define PROBE_SPEC_RULES   32 /* rules of one spec */
 #define PROBE_RULE_CONDS   4
-#define PROBE_RULE_ACTS    3
+#define PROBE_RULE_ACTS    6
+#define PROBE_ACT_CELLS    3   /* looked-up labels of one action */
 #define PROBE_STRING       64  /* bytes of a string that are read and hashed, its NUL included */
 #define PROBE_NEEDLE       32  /* longest text of PROBE_OP_CONTAINS */
 #define PROBE_HAYSTACK     384 /* where in a text PROBE_OP_CONTAINS lets a match begin */
@@ -32,6 +33,11 @@
 #define PROBE_CHAIN        4   /* specs at one attach point */
 #define PROBE_NEEDLES      64
 #define PROBE_LAYOUTS      16
+#define PROBE_CLASSES      4096    /* texts of all tables of classes together */
+#define PROBE_BOUNDS       32      /* histograms that differ in their bounds */
+#define PROBE_BUCKETS      24      /* bounds of one of them */
+#define PROBE_GAUGES       32      /* gauges of what processes hold */
+#define PROBE_HOLDERS      65536   /* processes that hold something */
 #define PROBE_NONE         0xffffu /* no such spec */
 
 /* What a value is computed from. `v[src]` is the value number `src`, computed before. */
@@ -55,9 +61,21 @@ enum probe_op {
 	PROBE_OP_FIELD_STR, /* hash of the text of the field with name hash `key` in the keyed list at v[src] of
 			     * layout number `off`; of its first `size` bytes, if size is not 0; 0 if there is none */
 	PROBE_OP_FIELD_NUMBER, /* its number; 0 if there is none */
-	PROBE_OP_FIELD_HAS     /* 1 if it is there */
+	PROBE_OP_FIELD_HAS,    /* 1 if it is there */
+	PROBE_OP_NOW,          /* CLOCK_MONOTONIC in ns */
+	PROBE_OP_REALTIME,     /* CLOCK_REALTIME in ns */
+	PROBE_OP_TIMEVAL,      /* the struct timeval at v[src], in ns */
+	PROBE_OP_SPAN,         /* v[off] - v[src], not below 0 */
+	PROBE_OP_SUM,          /* v[src] + off */
+	PROBE_OP_TIMES,        /* v[src] * key */
+	PROBE_OP_ARGS,         /* address of the process' argument area: argv[0], NUL, argv[1], NUL, ... */
+	PROBE_OP_CLASS /* the low half of `key` times the number that table `off` of map `classes` has for v[src]; if
+			* it has none, times the high half, or PROBE_NO_CELL if that is PROBE_NO_CLASS */
 };
 #define PROBE_F_SIGNED 1 /* sign-extend what READ and TRUNC give */
+#define PROBE_F_UPPER  2 /* STR: hash the text as if its letters a-z were A-Z */
+#define PROBE_NO_CELL  (~0ull)
+#define PROBE_NO_CLASS 0xffffffffu
 
 struct probe_value {
 	__u8 op;  /* enum probe_op */
@@ -77,16 +95,50 @@ struct probe_cond {
 	__s64 operand;
 };
 
-enum probe_do { PROBE_DO_COUNT, PROBE_DO_REMEMBER, PROBE_DO_FORGET };
+enum probe_do {
+	PROBE_DO_COUNT,    /* add `operand` (two's complement) to a cell */
+	PROBE_DO_OBSERVE,  /* put v[value] (signed; below 0 is taken for 0) into a histogram: a cell for each bound, one
+			    * for what is above all, the sum */
+	PROBE_DO_HOLD,     /* the current process holds one more of gauge `slot` */
+	PROBE_DO_RELEASE,  /* one less, if it holds any; what it still holds when it ends is released by its end */
+	PROBE_DO_REMEMBER, /* store in slot `slot` under key v[key]: v[value], or `operand` if there is no `value` */
+	PROBE_DO_FORGET
+};
 
 struct probe_act {
-	__u8 act;      /* enum probe_do */
-	__u8 key;      /* REMEMBER, FORGET: v[key] is the key */
-	__u16 slot;    /* REMEMBER, FORGET */
-	__u32 series;  /* COUNT: index into the row of each CPU */
-	__u64 operand; /* REMEMBER: what is stored, if `value` is PROBE_SPEC_VALUES; else v[value] is */
-	__u8 value;
-	__u8 pad[7];
+	__u8 act; /* enum probe_do */
+	__u8 key;
+	__u16 slot;   /* OBSERVE: which bounds */
+	__u32 series; /* COUNT, OBSERVE: first cell in the row of each CPU ... */
+	__u64 operand;
+	__u8 value;                  /* PROBE_SPEC_VALUES: none */
+	__u8 cells[PROBE_ACT_CELLS]; /* ... + v[cells[i]] each, unless it is PROBE_SPEC_VALUES; nothing is done if
+				      * one of them is PROBE_NO_CELL */
+	__u8 pad[4];
+};
+
+/* Upper bounds of a histogram's buckets, ascending; a value equal to a bound is within. In the unit of what is
+ * observed: times are in ns. */
+struct probe_bounds {
+	__u32 cnt, pad;
+	__u64 upper[PROBE_BUCKETS];
+};
+
+struct probe_class_key {
+	__u64 value; /* hash of a text */
+	__u32 table;
+	__u32 pad;
+};
+
+/* What one process holds, by gauge. The entry goes when the process ends. */
+struct probe_holder {
+	__u32 held[PROBE_GAUGES]; /* with PROBE_HELD_SEEN once the process has held or released any, or was seeded */
+};
+#define PROBE_HELD_SEEN 0x80000000u
+
+/* What the program `seed_holder` is given: the process holds so much of the gauge, if it has not been seen yet. */
+struct probe_seed {
+	__u32 tgid, gauge, count;
 };
 
 struct probe_rule {
@@ -130,11 +182,11 @@ struct probe_store_key {
 	__u32 pad;
 };
 
-/* Counters of the BPF side itself come first in each CPU's row; those of events follow. */
+/* Cells of the BPF side itself come first in each CPU's row; those of events follow. */
 enum probe_own_series {
 	PROBE_OWN_HITS,           /* probe hits handled */
 	PROBE_OWN_READ_FAILURES,  /* memory of the server that could not be read: a value is missing */
-	PROBE_OWN_STORE_FAILURES, /* a value that could not be remembered */
+	PROBE_OWN_STORE_FAILURES, /* a value that could not be remembered, or a gauge that could not be held */
 	PROBE_OWN_SERIES = 8      /* the first one of events: a cache line of their own */
 };
 

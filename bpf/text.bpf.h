@@ -53,10 +53,22 @@ static __always_inline long read_text(char *buf, __u32 size, __u64 addr)
 
 #define PART 24 /* bytes of a text that are hashed at once */
 
-/* hash_part - go on with a hash over at most PART of the size - 1 bytes of a text at addr; how many bytes that were,
+/* upper_case - 8 bytes of a text with A-Z for a-z. In all bytes at once: seven bits of each are looked at, so that
+ * adding carries into the eighth and no further; it is then set in `from_a` and not in `above_z`. */
+static __always_inline __u64 upper_case(__u64 word)
+{
+	const __u64 each = 0x0101010101010101ull, eighth = 0x80 * each;
+	__u64 from_a = (word & ~eighth) + (0x80 - 'a') * each;
+	__u64 above_z = (word & ~eighth) + (0x80 - 'z' - 1) * each;
+	__u64 letters = from_a & ~above_z & ~word & eighth;
+
+	return word - (letters >> 2); /* 0x80 becomes 'a' - 'A' */
+}
+
+/* hash_words - go on with a hash over at most PART of the size - 1 bytes of a text at addr; how many bytes that were,
  * plus 1, or -errno. 32 bytes of stack and not more: measured on 6.18 with hardened usercopy, reads into the stack of a
  * function that needs 48 take half as long again (it seems to get a private stack, which the check is slow for). */
-__noinline int hash_part(__u64 *hash, __u64 addr, __u32 size)
+static __always_inline int hash_words(__u64 *hash, __u64 addr, __u32 size, bool is_upper)
 {
 	__u64 words[PART / 8 + 1] = {}; /* one for the NUL */
 	long len;
@@ -64,12 +76,28 @@ __noinline int hash_part(__u64 *hash, __u64 addr, __u32 size)
 	if (!hash)
 		return 0;
 	len = read_text((char *)words, size > PART ? PART + 1 : size, addr);
+	if (is_upper)
+		for (int i = 0; i < PART / 8; i++)
+			words[i] = upper_case(words[i]);
 	*hash = probe_hash_words(*hash, words, PART / 8);
 	return len;
 }
 
-/* hash_user_text - probe_hash_words of a text's first size - 1 bytes; 0 for a null pointer; 0 or -errno */
-__noinline int hash_user_text(__u64 *out, __u64 addr, __u32 size)
+/* hash_part, hash_part_upper - hash_words of the text as it is, and as if its letters a-z were A-Z. Two functions: one
+ * that is told by an argument would need more stack. */
+__noinline int hash_part(__u64 *hash, __u64 addr, __u32 size)
+{
+	return hash_words(hash, addr, size, false);
+}
+
+__noinline int hash_part_upper(__u64 *hash, __u64 addr, __u32 size)
+{
+	return hash_words(hash, addr, size, true);
+}
+
+/* hash_user_text - probe_hash_words of a text's first size - 1 bytes; `flags`: PROBE_F_UPPER; 0 for a null pointer;
+ * 0 or -errno */
+__noinline int hash_user_text(__u64 *out, __u64 addr, __u32 size, __u32 flags)
 {
 	int len = 0;
 
@@ -80,7 +108,8 @@ __noinline int hash_user_text(__u64 *out, __u64 addr, __u32 size)
 		return 0;
 	*out = PROBE_HASH_START;
 	for (__u32 i = 0; i < PROBE_STRING; i += PART) {
-		len = hash_part(out, addr + i, size - i);
+		len = flags & PROBE_F_UPPER ? hash_part_upper(out, addr + i, size - i)
+					    : hash_part(out, addr + i, size - i);
 		if (len <= PART || size - i <= PART + 1)
 			break;
 	}

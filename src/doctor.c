@@ -69,10 +69,10 @@ static void check_kernel(void)
 	unsigned major = 0, minor = 0;
 
 	if (!uname(&name) && sscanf(name.release, "%u.%u", &major, &minor) == 2) {
-		if (major >= 6)
+		if (major > 6 || (major == 6 && minor >= 1))
 			say(true, "Linux %s on %s.", name.release, name.machine);
 		else
-			say(false, "Linux %s is too old: sleepable uprobe programs need 6.0.", name.release);
+			say(false, "Linux %s is too old: the BPF programs need 6.1.", name.release);
 	}
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		say(false,

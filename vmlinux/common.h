@@ -25,13 +25,25 @@ enum bpf_map_type {
 
 enum {
 	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+	BPF_F_NO_PREALLOC = 1,
 	BPF_F_MMAPABLE = 1024,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct mm_struct {
+	unsigned long arg_start;
+};
+struct signal_struct {
+	struct {
+		int counter;
+	} live;
+};
 struct task_struct {
 	int tgid;
 	struct task_struct *real_parent;
+	struct mm_struct *mm;
+	struct signal_struct *signal;
 };
 #pragma clang attribute pop
 

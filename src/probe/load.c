@@ -48,7 +48,7 @@ static const char *load_advice(int err)
 	case -ESRCH:
 		return " (is /sys/kernel/btf/vmlinux there?)";
 	case -EINVAL:
-		return " (Linux 6.0 or newer is needed)";
+		return " (Linux 6.1 or newer is needed)";
 	}
 	return "";
 }
@@ -89,7 +89,37 @@ static int load_object(struct probe_set *set, const struct probe_options *option
 	set->cases_fd = bpf_map__fd(set->skel->maps.cases);
 	set->needles_fd = bpf_map__fd(set->skel->maps.needles);
 	set->layouts_fd = bpf_map__fd(set->skel->maps.layouts);
+	set->bounds_fd = bpf_map__fd(set->skel->maps.bounds);
+	set->classes_fd = bpf_map__fd(set->skel->maps.classes);
+	set->holders_fd = bpf_map__fd(set->skel->maps.holders);
+	set->seed_fd = bpf_program__fd(set->skel->progs.seed_holder);
 	return 0;
+}
+
+/* watch_ends - of all processes, as long as the object is loaded: what an ended one held must go */
+static int watch_ends(struct probe_set *set, char err[static 256])
+{
+	int ret = 0;
+
+	set->skel->links.process_exit = bpf_program__attach(set->skel->progs.process_exit);
+	if (!set->skel->links.process_exit) {
+		ret = -errno;
+		snprintf(err, 256, "watching the ends of processes: %s", strerror(-ret));
+	}
+	return ret;
+}
+
+void clock_refresh(const struct probe_set *set)
+{
+	const int64_t second = 1000000000;
+	struct timespec real, tai;
+
+	/* The two differ by whole seconds; 0 where nobody has told the kernel how many. */
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_TAI, &tai);
+	set->skel->bss->tai_offset_ns =
+	    (uint64_t)(((tai.tv_sec - real.tv_sec) * second + tai.tv_nsec - real.tv_nsec + second / 2) / second *
+		       second);
 }
 
 static int map_counters(struct probe_set *set, char err[static 256])
@@ -128,10 +158,13 @@ int probe_set_open(struct probe_set **out, const struct probe_options *options, 
 	ret = load_object(set, options, err);
 	if (!ret)
 		ret = map_counters(set, err);
+	if (!ret)
+		ret = watch_ends(set, err);
 	if (ret) {
 		probe_set_close(&set);
 		return ret;
 	}
+	clock_refresh(set);
 	clock_gettime(CLOCK_REALTIME, &now);
 	set->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	*out = set;
@@ -140,9 +173,8 @@ int probe_set_open(struct probe_set **out, const struct probe_options *options, 
 
 /* ---- files */
 
-/* file_new - an entry with its tables not yet in the maps; NULL with a reason in err */
-static struct file_entry *file_new(struct probe_set *set, const struct plan *plan, const struct plan_file *from,
-				   char err[static 256])
+/* file_new - an entry with its tables not yet in the maps */
+static struct file_entry *file_new(const struct numbers *numbers, const struct plan_file *from)
 {
 	struct arena *mem = arena_new();
 	struct file_entry *file = arena_alloc(mem, sizeof(*file));
@@ -170,10 +202,7 @@ static struct file_entry *file_new(struct probe_set *set, const struct plan *pla
 		for (size_t k = 0; k < point->event_cnt; k++)
 			file->points[i].events[k] = arena_strdup(mem, point->events[k]->name);
 	}
-	if (image_make(&file->image, set, plan, from, mem, err)) {
-		arena_free(&mem);
-		return NULL;
-	}
+	image_make(&file->image, numbers, from, mem);
 	return file;
 }
 
@@ -279,15 +308,12 @@ static void drop_unwanted(struct probe_set *set, struct file_entry *const *fresh
 }
 
 /* prepare_file - keep the entry that is as the plan wants it, or write a new one's tables */
-static int prepare_file(struct probe_set *set, const struct plan *plan, const struct plan_file *from,
+static int prepare_file(struct probe_set *set, const struct numbers *numbers, const struct plan_file *from,
 			struct file_entry **fresh, char err[static 256])
 {
-	struct file_entry *file = file_new(set, plan, from, err), *same;
+	struct file_entry *file = file_new(numbers, from), *same = find_same(set, file);
 	int ret;
 
-	if (!file)
-		return -ENOSPC;
-	same = find_same(set, file);
 	if (same) {
 		same->is_wanted = true;
 		file_free(file);
@@ -301,32 +327,28 @@ static int prepare_file(struct probe_set *set, const struct plan *plan, const st
 	return ret;
 }
 
-static int apply(struct probe_set *set, const struct plan *plan, char err[static 256])
+static int apply(struct probe_set *set, const struct plan *plan, struct arena *mem, char err[static 256])
 {
-	struct file_entry **fresh = xrealloc_array(NULL, plan->file_cnt, sizeof(struct file_entry *));
-	const size_t series_cnt = set->series_cnt, needle_cnt = set->needle_cnt, layout_cnt = set->layout_cnt;
-	bool *was_wanted = xrealloc_array(NULL, set->file_cnt, sizeof(bool));
-	int ret = 0;
+	struct file_entry **fresh = arena_array(mem, plan->file_cnt, sizeof(struct file_entry *));
+	bool *was_wanted = arena_array(mem, set->file_cnt, sizeof(bool));
+	const struct given given = set->given;
+	struct numbers numbers;
+	int ret = numbers_give(&numbers, set, plan, mem, err);
 
-	memset(fresh, 0, plan->file_cnt * sizeof(struct file_entry *));
 	for (size_t i = 0; i < set->file_cnt; i++) {
 		was_wanted[i] = set->files[i]->is_wanted;
 		set->files[i]->is_wanted = false;
 	}
 	for (size_t i = 0; i < plan->file_cnt && !ret; i++)
 		if (plan->files[i].point_cnt)
-			ret = prepare_file(set, plan, &plan->files[i], &fresh[i], err);
+			ret = prepare_file(set, &numbers, &plan->files[i], &fresh[i], err);
 	if (ret) {
 		for (size_t i = 0; i < plan->file_cnt; i++)
 			if (fresh[i])
 				drop_files(set, &fresh[i], 1);
 		for (size_t i = 0; i < set->file_cnt; i++)
 			set->files[i]->is_wanted = was_wanted[i];
-		set->series_cnt = series_cnt; /* nothing names the new ones */
-		set->needle_cnt = needle_cnt;
-		set->layout_cnt = layout_cnt;
-		free(fresh);
-		free(was_wanted);
+		numbers_take_back(set, &given);
 		return ret;
 	}
 	drop_unwanted(set, fresh, plan->file_cnt);
@@ -338,18 +360,19 @@ static int apply(struct probe_set *set, const struct plan *plan, char err[static
 		set->files = xrealloc_array(set->files, set->file_cnt + 1, sizeof(struct file_entry *));
 		set->files[set->file_cnt++] = fresh[i];
 	}
-	free(fresh);
-	free(was_wanted);
 	return 0;
 }
 
 int probe_set_apply(struct probe_set *set, const struct plan *plan, char err[static 256])
 {
+	struct arena *mem = arena_new();
 	int ret;
 
 	pthread_mutex_lock(&set->lock);
-	ret = apply(set, plan, err);
+	clock_refresh(set);
+	ret = apply(set, plan, mem, err);
 	pthread_mutex_unlock(&set->lock);
+	arena_free(&mem);
 	return ret;
 }
 
@@ -358,6 +381,7 @@ void probe_set_release(struct probe_set *set, bool at_once)
 	const uint64_t linger_ms = set->linger_ms;
 
 	pthread_mutex_lock(&set->lock);
+	clock_refresh(set);
 	if (at_once)
 		set->linger_ms = 0;
 	drop_unwanted(set, NULL, 0);

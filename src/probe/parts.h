@@ -15,12 +15,38 @@ struct bpf_link;
 struct bpf_program;
 struct probe_bpf;
 
-/* A series in the map. It outlives the plan that asked for it: what was counted does not vanish with the server. */
+#define CLASS_TABLES 256
+
+/* A block of cells in the map, see struct plan_series. It outlives the plan that asked for it: what was counted does
+ * not vanish with the server. The catalog outlives the set. */
 struct series_entry {
 	const char *key;
-	const struct event_def *event; /* the catalog outlives the set */
-	struct label *labels;          /* sorted by name, "server" among them */
-	size_t label_cnt;
+	const struct event_def **events;
+	size_t event_cnt;
+	const struct label_set **sets; /* of the looked-up labels */
+	size_t set_cnt;
+	struct label *labels; /* the constant ones, "server" first; behind them those of `sets`, of changing value */
+	size_t label_cnt;     /* of the constant ones */
+	uint32_t first_cell, cell_cnt, event_cells;
+	bool is_level, is_known; /* is_known: `base` is */
+	int64_t base;
+};
+
+/* What processes hold of a gauge. It stays like a series. */
+struct gauge_entry {
+	const char *key;
+	const struct event_def *event;
+	const char *server;
+};
+
+/* How many numbers have been given. */
+struct given {
+	size_t series, cells, needles, layouts, bounds, classes, gauges;
+};
+
+/* The numbers of what a plan's tables have, by index there. Of a series, that of its first cell. */
+struct numbers {
+	uint32_t *series, *needles, *layouts, *bounds, *classes, *gauges;
 };
 
 /* A place with a breakpoint, or where there should be one. */
@@ -32,8 +58,8 @@ struct point_entry {
 	size_t event_cnt;
 };
 
-/* The content of the maps for one file: numbers of series, needles and layouts are those of the maps, numbers of
- * specs count within the file. Two plans want the same of a file if their images are the same bytes. */
+/* The content of the maps for one file: struct numbers have been put in, but numbers of specs count within the file.
+ * Two plans want the same of a file if their images are the same bytes. */
 struct image {
 	struct probe_spec *specs; /* first_rule counts within `rules` */
 	size_t spec_cnt;
@@ -63,32 +89,44 @@ struct file_entry {
 
 struct probe_set {
 	pthread_mutex_t lock;
-	struct arena *mem;      /* owns what is never taken back: series, needles, layouts */
+	struct arena *mem;      /* owns what is never taken back: what has numbers */
 	struct probe_bpf *skel; /* seen by load.c only: its header holds the whole object */
 	struct bpf_program *on_entry, *on_return;
-	int specs_fd, rules_fd, cases_fd, needles_fd, layouts_fd; /* maps; the skeleton owns them */
+	/* maps, and a program; the skeleton owns them */
+	int specs_fd, rules_fd, cases_fd, needles_fd, layouts_fd, bounds_fd, classes_fd, holders_fd, seed_fd;
 	enum probe_method method;
 	uint64_t linger_ms;
 	uint64_t start_ns;
 	unsigned cpu_cnt;
 	const uint64_t *counters; /* map `series`, mapped: a row of PROBE_SERIES per possible CPU */
 	size_t counters_size;
-	struct series_entry *series; /* number i counts in column PROBE_OWN_SERIES + i */
-	size_t series_cnt, series_cap;
+	struct given given; /* of each of these */
+	struct series_entry *series;
+	size_t series_cap;
 	char needles[PROBE_NEEDLES][PROBE_NEEDLE];
-	size_t needle_cnt;
 	struct probe_layout layouts[PROBE_LAYOUTS];
-	size_t layout_cnt;
+	struct probe_bounds bounds[PROBE_BOUNDS];
+	struct plan_classes classes[CLASS_TABLES];
+	struct gauge_entry gauges[PROBE_GAUGES];
 	struct file_entry **files;
 	size_t file_cnt;
 	bool spec_used[PROBE_SPECS];
 	bool rule_used[PROBE_RULES];
 };
 
+/* numbers.c: what files share */
+/* numbers_give - the numbers of all that the plan has, new ones where need be; their memory is taken from `mem`.
+ * 0 or -errno with a reason in err: then numbers_take_back */
+int numbers_give(struct numbers *out, struct probe_set *set, const struct plan *plan, struct arena *mem,
+		 char err[static 256]);
+/* numbers_take_back - those that were given since `given`; nothing may use them yet */
+void numbers_take_back(struct probe_set *set, const struct given *given);
+/* series_find - by its key; NULL if there is none */
+struct series_entry *series_find(struct probe_set *set, const char *key);
+
 /* tables.c: plan -> maps */
-/* image_make - what the maps should hold for a file; 0 or -ENOSPC with a reason in err. Memory is taken from `mem`. */
-int image_make(struct image *out, struct probe_set *set, const struct plan *plan, const struct plan_file *from,
-	       struct arena *mem, char err[static 256]);
+/* image_make - what the maps should hold for a file. Memory is taken from `mem`. */
+void image_make(struct image *out, const struct numbers *numbers, const struct plan_file *from, struct arena *mem);
 bool image_equal(const struct image *a, const struct image *b);
 /* tables_write - find room for the file's image and write it; 0 or -errno with a reason in err */
 int tables_write(struct probe_set *set, struct file_entry *file, char err[static 256]);
@@ -100,5 +138,13 @@ void tables_release(struct probe_set *set, struct file_entry *file);
 void link_attach(struct probe_set *set, struct file_entry *file, int fd);
 /* link_detach - detach all points of these files */
 void link_detach(struct file_entry *const *files, size_t file_cnt);
+
+/* load.c */
+/* clock_refresh - tell the BPF side how CLOCK_REALTIME is now */
+void clock_refresh(const struct probe_set *set);
+
+/* held.c: what processes hold */
+/* held_read - of each gauge, by all processes together. 0 or -errno. */
+int held_read(const struct probe_set *set, uint64_t sums[static PROBE_GAUGES]);
 
 #endif

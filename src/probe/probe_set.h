@@ -48,7 +48,17 @@ int probe_set_apply(struct probe_set *set, const struct plan *plan, char err[sta
 /* probe_set_release - detach files that the plan has not had for linger_ms, or all that it does not have */
 void probe_set_release(struct probe_set *set, bool at_once);
 
-/* probe_set_snapshot - all counters now */
+/* probe_set_hold - what a process holds of a gauge (a key of struct plan_gauge) that it took before its probes were
+ * there. Does nothing if a probe has seen this process already: then the BPF side knows better. 0 or -errno. */
+int probe_set_hold(struct probe_set *set, const char *gauge_key, pid_t pid, uint32_t count);
+/* probe_set_moved - sum of all that rules have added to a gauge (a series that is_level) since counting began.
+ * 0, or -ENOENT if there is no such series. */
+int probe_set_moved(struct probe_set *set, const char *series_key, int64_t *moved);
+/* probe_set_level - from now on the gauge is `base` plus what moved; is_known false: it cannot be told, and is not
+ * exported. A gauge is not exported before its first level. */
+void probe_set_level(struct probe_set *set, const char *series_key, int64_t base, bool is_known);
+
+/* probe_set_snapshot - all metrics now */
 int probe_set_snapshot(struct probe_set *set, struct snapshot **out);
 
 struct probe_status {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tables.c - owns the content of the BPF maps: where the specs and rules of each file are, and which number a series,
- * a text or a layout has there. Those numbers are given once and never taken back, so that what is attached and
- * what has been counted stays valid over all later plans. */
+/* tables.c - owns what the BPF maps have of each file: its specs, rules and cases, and where they are. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -12,123 +10,60 @@
 #include "base/arena.h"
 #include "probe/parts.h"
 
-static int compare_labels(const void *a, const void *b)
-{
-	const struct label *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-static void series_init(struct series_entry *entry, const struct plan_series *from, struct arena *mem)
-{
-	*entry = (struct series_entry){.key = arena_strdup(mem, from->key), .event = from->event};
-	entry->label_cnt = from->label_cnt + 1;
-	entry->labels = arena_array(mem, entry->label_cnt, sizeof(*entry->labels));
-	entry->labels[0] = (struct label){"server", arena_strdup(mem, from->server->name)};
-	for (size_t i = 0; i < from->label_cnt; i++)
-		entry->labels[i + 1] =
-		    (struct label){arena_strdup(mem, from->labels[i].name), arena_strdup(mem, from->labels[i].value)};
-	qsort(entry->labels, entry->label_cnt, sizeof(*entry->labels), compare_labels);
-}
-
-/* series_number - of this series, made if it is new; or -ENOSPC */
-static int series_number(struct probe_set *set, const struct plan_series *from)
-{
-	for (size_t i = 0; i < set->series_cnt; i++)
-		if (!strcmp(set->series[i].key, from->key))
-			return (int)i;
-	if (set->series_cnt == PROBE_SERIES - PROBE_OWN_SERIES)
-		return -ENOSPC;
-	set->series = arena_grow(set->mem, set->series, set->series_cnt, &set->series_cap, sizeof(*set->series));
-	series_init(&set->series[set->series_cnt], from, set->mem);
-	return (int)set->series_cnt++;
-}
-
-static int needle_number(struct probe_set *set, const char *text)
-{
-	__u32 key = (__u32)set->needle_cnt;
-
-	for (size_t i = 0; i < set->needle_cnt; i++)
-		if (!strcmp(set->needles[i], text))
-			return (int)i;
-	if (set->needle_cnt == PROBE_NEEDLES)
-		return -ENOSPC;
-	strncpy(set->needles[key], text, PROBE_NEEDLE - 1);
-	if (bpf_map_update_elem(set->needles_fd, &key, set->needles[key], BPF_ANY))
-		return -errno;
-	return (int)set->needle_cnt++;
-}
-
-static int layout_number(struct probe_set *set, const struct probe_layout *layout)
-{
-	__u32 key = (__u32)set->layout_cnt;
-
-	for (size_t i = 0; i < set->layout_cnt; i++)
-		if (!memcmp(&set->layouts[i], layout, sizeof(*layout)))
-			return (int)i;
-	if (set->layout_cnt == PROBE_LAYOUTS)
-		return -ENOSPC;
-	set->layouts[key] = *layout;
-	if (bpf_map_update_elem(set->layouts_fd, &key, layout, BPF_ANY))
-		return -errno;
-	return (int)set->layout_cnt++;
-}
-
 /* ---- images */
 
-static int translate_spec(struct probe_set *set, const struct plan *plan, struct probe_spec *spec)
+static void translate_spec(const struct numbers *numbers, struct probe_spec *spec)
 {
 	for (int i = spec->first_value; i < spec->value_cnt; i++) {
 		struct probe_value *value = &spec->values[i];
-		int number;
 
 		switch (value->op) {
 		case PROBE_OP_CONTAINS:
-			number = needle_number(set, plan->needles[value->key]);
-			value->key = (__u64)number;
+			value->key = numbers->needles[value->key];
 			break;
 		case PROBE_OP_FIELD_STR:
 		case PROBE_OP_FIELD_NUMBER:
 		case PROBE_OP_FIELD_HAS:
-			number = layout_number(set, &plan->layouts[value->off]);
-			value->off = number;
+			value->off = (__s32)numbers->layouts[value->off];
 			break;
-		default:
-			continue;
+		case PROBE_OP_CLASS:
+			value->off = (__s32)numbers->classes[value->off];
+			break;
 		}
-		if (number < 0)
-			return number;
 	}
-	return 0;
 }
 
-static int translate_rule(struct probe_set *set, const struct plan *plan, struct probe_rule *rule)
+static void translate_act(const struct numbers *numbers, struct probe_act *act)
 {
-	for (int i = 0; i < rule->act_cnt; i++) {
-		int number;
-
-		if (rule->acts[i].act != PROBE_DO_COUNT)
-			continue;
-		number = series_number(set, &plan->series[rule->acts[i].series]);
-		if (number < 0)
-			return number;
-		rule->acts[i].series = (__u32)(PROBE_OWN_SERIES + number);
+	switch (act->act) {
+	case PROBE_DO_COUNT:
+		act->series = numbers->series[act->series];
+		break;
+	case PROBE_DO_OBSERVE:
+		act->series = numbers->series[act->series];
+		act->slot = (__u16)numbers->bounds[act->slot];
+		break;
+	case PROBE_DO_HOLD:
+	case PROBE_DO_RELEASE:
+		act->slot = (__u16)numbers->gauges[act->slot];
+		break;
 	}
-	return 0;
 }
 
-static int image_add(struct image *image, struct probe_set *set, const struct plan *plan, const struct plan_spec *from)
+static void image_add(struct image *image, const struct numbers *numbers, const struct plan_spec *from)
 {
 	struct probe_spec *spec = &image->specs[image->spec_cnt];
-	int ret;
 
 	*spec = from->spec;
 	spec->first_rule = (__u16)image->rule_cnt;
 	spec->rule_cnt = (__u16)from->rule_cnt;
-	ret = translate_spec(set, plan, spec);
-	for (size_t i = 0; i < from->rule_cnt && !ret; i++) {
-		image->rules[image->rule_cnt] = from->rules[i];
-		ret = translate_rule(set, plan, &image->rules[image->rule_cnt++]);
+	translate_spec(numbers, spec);
+	for (size_t i = 0; i < from->rule_cnt; i++) {
+		struct probe_rule *rule = &image->rules[image->rule_cnt++];
+
+		*rule = from->rules[i];
+		for (int k = 0; k < rule->act_cnt; k++)
+			translate_act(numbers, &rule->acts[k]);
 	}
 	for (size_t i = 0; i < from->case_cnt; i++) {
 		image->cases[image->case_cnt] =
@@ -136,14 +71,11 @@ static int image_add(struct image *image, struct probe_set *set, const struct pl
 		image->case_specs[image->case_cnt++] = from->cases[i].spec;
 	}
 	image->spec_cnt++;
-	return ret;
 }
 
-int image_make(struct image *out, struct probe_set *set, const struct plan *plan, const struct plan_file *from,
-	       struct arena *mem, char err[static 256])
+void image_make(struct image *out, const struct numbers *numbers, const struct plan_file *from, struct arena *mem)
 {
 	size_t rules = 0, cases = 0;
-	int ret = 0;
 
 	for (size_t i = 0; i < from->spec_cnt; i++) {
 		rules += from->specs[i].rule_cnt;
@@ -155,11 +87,8 @@ int image_make(struct image *out, struct probe_set *set, const struct plan *plan
 	    .cases = arena_array(mem, cases, sizeof(*out->cases)),
 	    .case_specs = arena_array(mem, cases, sizeof(*out->case_specs)),
 	};
-	for (size_t i = 0; i < from->spec_cnt && !ret; i++)
-		ret = image_add(out, set, plan, &from->specs[i]);
-	if (ret)
-		snprintf(err, 256, "%s: the tables for series, texts or layouts are full", from->file->path);
-	return ret;
+	for (size_t i = 0; i < from->spec_cnt; i++)
+		image_add(out, numbers, &from->specs[i]);
 }
 
 static bool same_bytes(const void *a, const void *b, size_t count, size_t size)

@@ -15,8 +15,18 @@
 #include "base/arena.h"
 #include "base/log.h"
 
-static const char events_text[] = "toy.a = \"A\"\ntoy.b = \"B\"\ntoy.c = \"C\"\ntoy.d = \"D\"\ntoy.e = \"E\"\n"
-				  "toy.f = \"F\"\ntoy.g = \"G\"\ntoy.h = \"H\"\ntoy.i = \"I\"\ntoy.j = \"J\"\n";
+static const char events_text[] =
+    "toy.a = \"A\"\ntoy.b = \"B\"\ntoy.c = \"C\"\ntoy.d = \"D\"\ntoy.e = \"E\"\n"
+    "toy.f = \"F\"\ntoy.g = \"G\"\ntoy.h = \"H\"\ntoy.i = \"I\"\ntoy.j = \"J\"\n"
+    "toy.level = { kind = \"gauge\", unit = \"{thing}\", help = \"L\" }\n"
+    "toy.held = { kind = \"gauge\", unit = \"{thing}\", help = \"H\" }\n"
+    "toy.held-too = { kind = \"gauge\", unit = \"{thing}\", help = \"T\" }\n"
+    "toy.size = { kind = \"histogram\", unit = \"By\", bounds = [10, 20, 1000],"
+    " help = \"S\" }\n"
+    "toy.time = { kind = \"histogram\", unit = \"s\", bounds = [0.005, 0.01, 0.7, 60],"
+    " help = \"T\" }\n"
+    "toy.most = { kind = \"histogram\", unit = \"{thing}\", bounds = [1, 2, 3, 4, 5, 6,"
+    " 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24], help = \"M\" }\n";
 
 /* ---- files and clocks */
 
@@ -254,15 +264,40 @@ static struct snapshot *take(struct bed *bed)
 	return snap;
 }
 
+/* add_value - behind what add_count has written */
+static void add_value(struct buf *out, const struct family *family, const struct sample *sample)
+{
+	switch (family->kind) {
+	case METRIC_COUNTER:
+		buf_printf(out, " %llu", (unsigned long long)sample->counter);
+		break;
+	case METRIC_GAUGE:
+		buf_printf(out, " %.15g", sample->gauge);
+		break;
+	case METRIC_HISTOGRAM:
+		for (size_t i = 0; i <= family->bound_cnt; i++)
+			buf_printf(out, "%c%llu", i ? '/' : ' ', (unsigned long long)sample->histogram.buckets[i]);
+		buf_printf(out, " %.15g", sample->histogram.sum);
+		break;
+	}
+}
+
+static bool is_zero(const struct family *family, const struct sample *sample)
+{
+	if (family->kind == METRIC_HISTOGRAM)
+		return !sample_count(family, sample);
+	return family->kind == METRIC_GAUGE ? sample->gauge == 0 : !sample->counter;
+}
+
 static void add_count(struct buf *out, const struct family *family, const struct sample *sample)
 {
-	if (!sample->counter)
+	if (is_zero(family, sample))
 		return;
 	buf_printf(out, "%s%s", out->len ? ", " : "", strchr(family->name, '.') + 1);
 	for (size_t i = 0; i < sample->label_cnt; i++)
 		if (strcmp(sample->labels[i].name, "server"))
 			buf_printf(out, " %s=%s", sample->labels[i].name, sample->labels[i].value);
-	buf_printf(out, " %llu", (unsigned long long)sample->counter);
+	add_value(out, family, sample);
 }
 
 /* is_bad - is it one of the collector's own counters that should stay 0? */
@@ -300,6 +335,16 @@ double bed_value(struct bed *bed, const char *name)
 		sum += family->kind == METRIC_GAUGE ? family->samples[i].gauge : (double)family->samples[i].counter;
 	snapshot_free(&snap);
 	return sum;
+}
+
+size_t bed_samples(struct bed *bed, const char *name)
+{
+	struct snapshot *snap = take(bed);
+	const struct family *family = snapshot_find(snap, name);
+	size_t count = family ? family->sample_cnt : 0;
+
+	snapshot_free(&snap);
+	return count;
 }
 
 void bed_check(struct bed *bed, const char *name, const char *want)

@@ -56,7 +56,8 @@ struct bed {
 };
 
 /* bed_open - a server with these rows. In `catalog` stands what follows the [server] of name "toy"; `exe` is the base
- * name of its executable. The events are toy.a to toy.j. */
+ * name of its executable. The events are toy.a to toy.j; the gauges toy.level, toy.held and toy.held-too; the
+ * histograms toy.size, toy.time and toy.most: their bounds are in bed.c. */
 void bed_open(struct bed *bed, const char *exe, const char *catalog, const struct bed_options *options);
 /* bed_scan - look at what runs and plan; pid 0: all instances */
 void bed_scan(struct bed *bed, pid_t pid);
@@ -64,8 +65,11 @@ void bed_scan(struct bed *bed, pid_t pid);
 void bed_apply(struct bed *bed, size_t probes);
 /* bed_attach - both, for the instance that this process belongs to */
 void bed_attach(struct bed *bed, pid_t pid, size_t probes);
-/* bed_counts - all series that are not 0, and all failures: "a 3, b reason=x 1, read failures 2"; owned by the bed */
+/* bed_counts - all series that are not 0, and all failures: "a 3, b reason=x 1, read.failures 2"; owned by the bed.
+ * Histograms as "size 1/0/2 25": the buckets, the last one of what is above all bounds, and the sum. */
 const char *bed_counts(struct bed *bed);
+/* bed_samples - how many series an event has, those that are 0 included */
+size_t bed_samples(struct bed *bed, const char *family);
 /* bed_value - of one of the collector's own metrics, all samples added up */
 double bed_value(struct bed *bed, const char *family);
 /* bed_check - compare bed_counts, tell `name` when it fails */

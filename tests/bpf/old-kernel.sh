@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Runs tests of values and counts under older kernels: 6.1 of Debian 12, which has no uprobe_multi links and whose
-# verifier allows our programs least, and 6.12 of Debian 13. In a machine emulated without KVM, about 25 s each.
+# Runs tests of values, counts and metrics under older kernels: 6.1 of Debian 12, which has no uprobe_multi links and
+# whose verifier allows our programs least, and 6.12 of Debian 13. In a machine emulated without KVM, a minute each.
 # Prints SKIP and why when something for that is not there.
 # usage: old-kernel.sh get DIR           fetch the kernels' packages by apt and unpack them in DIR
 #        old-kernel.sh run DIR TESTS     boot each kernel in DIR with the test programs of directory TESTS
@@ -48,7 +48,8 @@ copy()
 make_root()
 {
 	mkdir -p "$1/proc" "$1/sys" "$1/tmp" "$1/bin"
-	copy "$1" "$3" "$2/test-values" "$2/test-counting" "$2/library.so" "$2/library-cet.so" "$2/tree" "$2/static"
+	copy "$1" "$3" "$2/test-values" "$2/test-counting" "$2/test-metrics" "$2/library.so" "$2/library-cet.so" \
+		"$2/tree" "$2/static"
 	ln -s "$3" "$1/bin/sh"
 	cat >"$1/init" <<-EOF
 		#!/bin/sh
@@ -62,7 +63,9 @@ make_root()
 	cat >"$1/tests" <<-EOF
 		export TOY_DIVISOR=500
 		$2/test-counting auto || exit 1
-		for TOY_CASES in '*text*' '*list*' '*values' '*stack' 'a switch'; do
+		TOY_SETS_CLOCK=1 $2/test-metrics auto || exit 1
+		for TOY_CASES in '*text*' '*list*' '*values' '*stack' 'a switch' '*label*' '*choice' 'histogram*' \
+			clocks 'sums*' 'argument*process' 'several*'; do
 			export TOY_CASES
 			$2/test-values library-cet.so auto || exit 1
 		done

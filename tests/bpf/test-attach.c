@@ -4,6 +4,7 @@
  * Usage: test-attach METHOD. Must be run by root. */
 #include "bed.h"
 
+#include <bpf/bpf.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -534,6 +535,83 @@ static void too_many_layouts(struct plan *plan, struct plan_file *file)
 	}
 }
 
+static void too_large_a_block(struct plan *plan, struct plan_file *file)
+{
+	plan->series = arena_array(plan->mem, 2, sizeof(*plan->series));
+	plan->series_cnt = 2;
+	for (size_t i = 0; i < 2; i++)
+		plan->series[i] = (struct plan_series){
+		    .events = arena_alloc(plan->mem, sizeof(*plan->series->events)),
+		    .event_cnt = 1,
+		    .server = file->server,
+		    .cell_cnt = (PROBE_SERIES - PROBE_OWN_SERIES) / 2,
+		    .event_cells = 1,
+		    .key = arena_printf(plan->mem, "toy block %zu", i),
+		};
+}
+
+static void too_many_bounds(struct plan *plan, struct plan_file *file)
+{
+	(void)file;
+	plan->bounds_cnt = PROBE_BOUNDS + 1;
+	plan->bounds = arena_array(plan->mem, plan->bounds_cnt, sizeof(*plan->bounds));
+	for (size_t i = 0; i < plan->bounds_cnt; i++)
+		plan->bounds[i] = (struct probe_bounds){.cnt = 1, .upper = {i}};
+}
+
+static void add_classes(struct plan *plan, size_t tables, size_t texts)
+{
+	plan->classes_cnt = tables;
+	plan->classes = arena_array(plan->mem, tables, sizeof(*plan->classes));
+	for (size_t i = 0; i < tables; i++) {
+		plan->classes[i].items = arena_array(plan->mem, texts, sizeof(struct plan_class));
+		plan->classes[i].count = texts;
+		for (size_t k = 0; k < texts; k++)
+			plan->classes[i].items[k] = (struct plan_class){.value = i * texts + k, .number = (uint32_t)k};
+	}
+}
+
+static void too_many_tables(struct plan *plan, struct plan_file *file)
+{
+	(void)file;
+	add_classes(plan, CLASS_TABLES + 1, 1);
+}
+
+static void too_many_classes(struct plan *plan, struct plan_file *file)
+{
+	(void)file;
+	add_classes(plan, PROBE_CLASSES / 100 + 1, 100);
+}
+
+static void too_many_gauges(struct plan *plan, struct plan_file *file)
+{
+	plan->gauge_cnt = PROBE_GAUGES + 1;
+	plan->gauges = arena_array(plan->mem, plan->gauge_cnt, sizeof(*plan->gauges));
+	for (size_t i = 0; i < plan->gauge_cnt; i++)
+		plan->gauges[i] = (struct plan_gauge){
+		    .event = plan->series[0].events[0],
+		    .server = file->server,
+		    .key = arena_printf(plan->mem, "toy new %zu", i),
+		};
+}
+
+/* too_many_later - all tables can have what is asked for, the file's specs are too many */
+static void too_many_later(struct plan *plan, struct plan_file *file)
+{
+	add_classes(plan, 10, 10);
+	too_many_specs(plan, file);
+}
+
+static size_t classes_kept(const struct bed *bed)
+{
+	struct probe_class_key key, *before = NULL;
+	size_t count = 0;
+
+	for (; !bpf_map_get_next_key(bed->probes->classes_fd, before, &key); before = &key)
+		count++;
+	return count;
+}
+
 static size_t series_shown(struct bed *bed)
 {
 	struct snapshot *snap;
@@ -551,17 +629,28 @@ static void test_too_large(void **state)
 	static const struct {
 		const char *name;
 		void (*grow)(struct plan *plan, struct plan_file *file);
-	} plans[] = {{"specs", too_many_specs},        {"rules", too_many_rules},     {"cases", too_many_cases},
-		     {"series", too_many_series},      {"needles", too_many_needles}, {"layouts", too_many_layouts},
-		     {"series again", too_many_series}};
+		const char *why;
+	} plans[] = {
+	    {"specs", too_many_specs, "library.so"},         {"rules", too_many_rules, "library.so"},
+	    {"cases", too_many_cases, "library.so"},         {"series", too_many_series, "for series"},
+	    {"needles", too_many_needles, "for texts"},      {"layouts", too_many_layouts, "for layouts"},
+	    {"series again", too_many_series, "for series"}, {"a block", too_large_a_block, "for series"},
+	    {"bounds", too_many_bounds, "for bounds"},       {"tables", too_many_tables, "for texts of labels"},
+	    {"gauges", too_many_gauges, "for gauges"},       {"classes", too_many_classes, "for texts of labels"},
+	    {"later", too_many_later, "library.so"},
+	};
 	struct toy leaf = run_leaf(bed_file("tree"));
 	size_t shown;
 	struct bed bed;
 
 	(void)state;
-	bed_open(&bed, "tree", LIBRARY ROW("library", "toy_one", "toy.a"), &(struct bed_options){.method = method});
-	bed_attach(&bed, leaf.pid, 1);
+	bed_open(&bed, "tree",
+		 LIBRARY "[label.way]\nvalues = [\"x\", \"y\"]\n" ROW("library", "toy_one", "toy.a")
+		     ROW("library", "toy_two", "toy.b") "by = { way = \"str arg0\" }\n",
+		 &(struct bed_options){.method = method});
+	bed_attach(&bed, leaf.pid, 2);
 	shown = series_shown(&bed);
+	assert_int_equal(classes_kept(&bed), 2);
 	for (size_t i = 0; i < sizeof(plans) / sizeof(*plans); i++) {
 		struct plan plan = *bed.plan;
 		struct plan_file file = bed.plan->files[0];
@@ -570,15 +659,16 @@ static void test_too_large(void **state)
 
 		plan.files = &file;
 		plans[i].grow(&plan, &file);
-		if (!probe_set_apply(bed.probes, &plan, err) || !strstr(err, "library.so"))
+		if (!probe_set_apply(bed.probes, &plan, err) || !strstr(err, plans[i].why))
 			fail_msg("%s: \"%s\"", plans[i].name, err);
 		probe_set_status(bed.probes, &status);
-		assert_int_equal(status.attached, 1);
+		assert_int_equal(status.attached, 2);
 		assert_int_equal(status.files, 1);
 		assert_int_equal(series_shown(&bed), shown);
 		toy_go(&leaf);
 		check_calls(&bed, plans[i].name, (long)i + 1);
-		bed_apply(&bed, 1); /* and what fitted before still fits */
+		assert_int_equal(classes_kept(&bed), 2);
+		bed_apply(&bed, 2); /* and what fitted before still fits */
 	}
 	bed_close(&bed);
 	toy_end(&leaf);

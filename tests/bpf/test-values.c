@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -477,7 +479,156 @@ static void work_names(void)
 	}
 }
 
+/* ---- labels and events that are looked up */
+
+static void work_lookup(void)
+{
+	TIMES(2)
+	CALL2(one, "PLAIN", "plain");
+	TIMES(3)
+	CALL2(one, "plain", "PLAIN");
+	TIMES(4)
+	CALL2(one, "LOGIN", "login");
+	CALL2(one, "xplain", "xpLAIn");
+	CALL2(one, "", "");
+	CALL2(one, NULL, NULL);
+	CALL2(one, "PLAIN ", "PLAIN ");
+	CALL2(one, "an extension that has a name which is longer than others", "X");
+	CALL2(one, "an extension that has a name which is longer than others!", "X");
+}
+
+/* Every character at every place of a word, and what stands beside it must stay. */
+static void work_upper(void)
+{
+	char text[26], upper[26];
+
+	for (int c = 1; c < 256; c++)
+		for (size_t at = 0; at < 25; at++) {
+			memcpy(text, "aAzZ@[`{\x80\xe1 abcdefghijklmn", sizeof(text));
+			text[at] = (char)c;
+			for (size_t i = 0; i < sizeof(text); i++)
+				upper[i] = text[i] >= 'a' && text[i] <= 'z' ? (char)(text[i] - 32) : text[i];
+			CALL2(one, text, upper);
+		}
+}
+
+static void work_two_labels(void)
+{
+	static const char *const first[] = {"a", "b", "c"}, *const second[] = {"x", "y"};
+
+	for (int i = 0; i < 3; i++)
+		for (int k = 0; k < 2; k++)
+			TIMES(1 + 2 * i + k)
+	CALL2(one, first[i], second[k]);
+	CALL2(one, "z", "z");
+	for (int i = 0; i < 3; i++)
+		CALL2(two, first[i], 10 * i + 5);
+}
+
+static void work_choice(void)
+{
+	TIMES(2)
+	CALL2(one, "LIST", "x");
+	TIMES(3)
+	CALL2(one, "UID FETCH", "y");
+	TIMES(4)
+	CALL2(one, "FETCH", "x");
+	CALL2(one, "NOOP", "x"); /* disabled */
+	CALL2(one, "fetch", "x");
+	CALL2(one, "", "x");
+	CALL2(one, NULL, NULL);
+}
+
+static void work_remembered_text(void)
+{
+	CALL2(one, 1, "PLAIN");
+	CALL2(one, 2, "LOGIN");
+	for (long key = 1; key <= 3; key++)
+		CALL1(two, key);
+}
+
+/* ---- what is observed */
+
+static void work_sizes(void)
+{
+	static const long values[] = {0, 10, 10, 11, 20, 21, 1000, 1001, 1L << 40, -5};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+		CALL1(one, values[i]);
+	for (long value = 0; value < 30; value++)
+		CALL1(two, value);
+}
+
+/* In microseconds: at each bound, and as little above it as can be. */
+static void work_times(void)
+{
+	static const long bounds[] = {5000, 10000, 700000, 60000000};
+
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
+		CALL2(one, bounds[i] * 1000, bounds[i]);
+		CALL2(one, bounds[i] * 1000 + 1, bounds[i] + 1);
+	}
+}
+
+static long clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+#define SECOND 1000000000L
+
+static void work_clocks(void)
+{
+	static const struct timeval then = {1700000000, 123456}, before = {1700000000, 123455};
+
+	CALL2(one, clock_ns(CLOCK_MONOTONIC) - 5 * SECOND, clock_ns(CLOCK_REALTIME) - 5 * SECOND);
+	CALL2(two, clock_ns(CLOCK_MONOTONIC) + 5 * SECOND, clock_ns(CLOCK_REALTIME) + 5 * SECOND);
+	CALL2(three, &then, &before);
+	CALL2(three, &before, &then);
+	CALL2(three, &then, NULL);
+	CALL2(three, 16, &then); /* a failure */
+	for (long i = 0; i < 3; i++) {
+		CALL1(four, 0);
+		usleep(20000);
+		CALL1(four, 1);
+	}
+}
+
+static void work_sums(void)
+{
+	static const char text[] = "first\0second";
+
+	CALL1(one, text);
+	CALL1(one, text + 1);
+	CALL2(two, 7, -3);
+	CALL2(two, -7, 3);
+}
+
+/* The child's own arguments, so that a test can say what they are. They stand one behind the other. */
+static char *arguments;
+static void work_args(void)
+{
+	CALL1(one, 0);
+	memcpy(arguments, "made up\0two", 12);
+	TIMES(2)
+	CALL1(one, 0);
+}
+
+/* ---- all at once */
+
+static void work_all(void)
+{
+	for (long i = 0; i < 10; i++)
+		CALL2(one, i, i % 2 ? "odd" : "even");
+}
+
 /* clang-format off */
+#define MECHANISM \
+	LINE([label.mechanism]) LINE(values = ["PLAIN", "LOGIN", "an extension that has a name which is longer than others"]) \
+	LINE(also = { xplain = "PLAIN" })
 static const struct value_case cases[] = {
 {"texts",
 	AT(toy_one)
@@ -626,6 +777,86 @@ static const struct value_case cases[] = {
 	LINE(rules = [ { if = "arg0 == 0", count = "toy.a", labels = { reason = "none" } }, { if = "arg0 < 3", count = "toy.a", labels = { reason = "few" } },)
 	LINE({ if = "arg0 == 100", count = "toy.a", labels = { reason = "many" } } ]),
 	work_chain, "a reason=few 2, a reason=none 1", 1, 6, NULL},
+{"a looked-up label",
+	MECHANISM
+	AT(toy_one) LINE(rules = [ { count = ["toy.a", "toy.b"], by = { mechanism = "str arg0" } } ])
+	AT(toy_one) LINE(rules = [ { if = 'arg1 != 0', count = "toy.c", by = { mechanism = "upper str arg1" } } ]),
+	work_lookup,
+	"a mechanism=LOGIN 4, a mechanism=PLAIN 3, a mechanism=an extension that has a name which is longer than others 1, a mechanism=other 7, "
+	"b mechanism=LOGIN 4, b mechanism=PLAIN 3, b mechanism=an extension that has a name which is longer than others 1, b mechanism=other 7, "
+	"c mechanism=LOGIN 4, c mechanism=PLAIN 5, c mechanism=other 5", 1, 15, NULL},
+{"the text of a label in capital letters",
+	LINE([slot]) LINE(kept = "by text")
+	AT(toy_one) LINE(rules = [ { if = "kept[str arg1] == 1" }, { remember = "kept[str arg1] = 1" } ])
+	AT(toy_one) LINE(rules = [ { if = "kept[upper str arg0] == 1", count = "toy.a", forget = "kept[upper str arg0]" }, { count = "toy.b" } ]),
+	work_upper, "a 6375", 1, 6375, NULL},
+{"two looked-up labels",
+	LINE([label.first]) LINE(values = ["a", "b"]) LINE(also = { c = "C" }) LINE(other = "none of them")
+	LINE([label.second]) LINE(values = ["x", "y"])
+	AT(toy_one) LINE(rules = [ { count = "toy.a", labels = { kind = "fixed" }, by = { second = "str arg1", first = "str arg0" } } ])
+	AT(toy_two) LINE(rules = [ { observe = { "toy.size" = "arg1" }, by = { first = "str arg0" } } ]),
+	work_two_labels,
+	"a first=C kind=fixed second=x 5, a first=C kind=fixed second=y 6, a first=a kind=fixed second=x 1, a first=a kind=fixed second=y 2, "
+	"a first=b kind=fixed second=x 3, a first=b kind=fixed second=y 4, a first=none of them kind=fixed second=other 1, "
+	"size first=C 0/0/1/0 25, size first=a 1/0/0/0 5, size first=b 0/1/0/0 15", 2, 25, NULL},
+{"a choice",
+	LINE([choice.command]) LINE(LIST = "toy.a") LINE(FETCH = "toy.b") LINE("UID FETCH" = "toy.b") LINE(NOOP = "toy.c")
+	LINE([choice.again]) LINE(LIST = "toy.e") LINE(FETCH = "toy.f")
+	LINE([label.way]) LINE(values = ["x", "y"])
+	AT(toy_one) LINE(rules = [ { choose = { command = "str arg0" } } ])
+	AT(toy_one) LINE(rules = [ { choose = { again = "upper str arg0" }, by = { way = "str arg1" }, count = "toy.d" } ]),
+	work_choice, "a 2, b 7, d way=other 1, d way=x 9, d way=y 3, e way=x 2, f way=x 5", 1, 13, "toy.c"},
+{"a label by a remembered text",
+	MECHANISM LINE([slot]) LINE(kept = "by key")
+	AT(toy_one) LINE(rules = [ { remember = "kept[arg0] = str arg1" } ])
+	AT(toy_two) LINE(rules = [ { count = "toy.a", by = { mechanism = "kept[arg0]" } } ]),
+	work_remembered_text, "a mechanism=LOGIN 1, a mechanism=PLAIN 1, a mechanism=other 1", 2, 5, NULL},
+{"the beginning of a text",
+	LINE([label.start]) LINE(values = ["PLA", "LO"])
+	AT(toy_one) LINE(rules = [ { count = "toy.a", by = { start = "head 3 str arg0" } } ]),
+	work_lookup, "a start=PLA 3, a start=other 12", 1, 15, NULL},
+{"histograms",
+	AT(toy_one) LINE(rules = [ { observe = { "toy.size" = "arg0" } } ])
+	AT(toy_two) LINE(rules = [ { observe = { "toy.most" = "arg0" } } ]),
+	work_sizes,
+	"most 2/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1/5 435, size 4/2/2/2 1099511629849", 2, 40, NULL},
+{"histograms of times",
+	AT(toy_one)
+	LINE(rules = [ { observe = { "toy.time" = "arg0" }, labels = { from = "ns" } } ])
+	AT(toy_one)
+	LINE(rules = [ { observe = { "toy.time" = "(arg1 * 1000)" }, labels = { from = "us" } } ]),
+	work_times, "time from=ns 1/2/2/2/1 121.430000004, time from=us 1/2/2/2/1 121.430004", 1, 8, NULL},
+{"clocks",
+	LINE([slot]) LINE(began = "by thread")
+	AT(toy_one)
+	LINE(let = [ "up = span arg0 now", "real = span arg1 realtime" ])
+	LINE(rules = [ { if = "up >= 5000000000 and up < 6000000000 and real >= 5000000000 and real < 6000000000", count = "toy.a" } ])
+	AT(toy_two)
+	LINE(let = [ "up = span now arg0", "real = span realtime arg1" ])
+	LINE(rules = [ { if = "up >= 4000000000 and up < 5000000000 and real >= 4000000000 and real < 5000000000", count = "toy.b" } ])
+	AT(toy_three)
+	LINE(rules = [ { if = "timeval arg0 == 1700000000123456000 and span timeval arg1 timeval arg0 == 1000", count = "toy.c" },)
+	LINE({ if = "timeval arg0 == 1700000000123455000 and span timeval arg1 timeval arg0 == 0", count = "toy.d" },)
+	LINE({ if = "timeval arg1 == 0 and span timeval arg1 timeval arg0 == 1700000000123456000", count = "toy.e" } ])
+	AT(toy_four)
+	LINE(let = [ "took = span began[tid] now" ])
+	LINE(rules = [ { if = "arg0 == 0", remember = "began[tid] = now" }, { if = "began[tid] != 0 and took >= 20000000 and took < 2000000000", count = "toy.f" } ]),
+	work_clocks, "a 1, b 1, c 1, d 1, e 1, f 3, read.failures 1", 4, 12, NULL},
+{"sums and products",
+	AT(toy_one) LINE(rules = [ { if = 'str (arg0 + 6) == "second"', count = "toy.a" }, { if = 'str (arg0 + 5) == "second"', count = "toy.b" } ])
+	AT(toy_two) LINE(rules = [ { if = "(arg0 * 3) == 21 and (arg1 + -4) == -7", count = "toy.c" }, { if = "(arg0 * 3) == -21 and ((arg1 + 7) * -10) == -100", count = "toy.d" } ]),
+	work_sums, "a 1, b 1, c 1, d 1", 2, 4, NULL},
+{"arguments of the process",
+	AT(toy_one) LINE(rules = [ { if = 'str args == "made up" and str (args + 8) == "two"', count = "toy.a" }, { count = "toy.b" } ]),
+	work_args, "a 2, b 1", 1, 3, NULL},
+{"several actions of one rule",
+	LINE([label.kind]) LINE(values = ["odd", "even"])
+	AT(toy_one)
+	LINE(rules = [ { count = ["toy.a", "toy.b"], observe = { "toy.size" = "arg0", "toy.most" = "arg0" }, labels = { way = "x" }, by = { kind = "str arg1" } } ]),
+	work_all,
+	"a kind=even way=x 5, a kind=odd way=x 5, b kind=even way=x 5, b kind=odd way=x 5, "
+	"most kind=even way=x 1/1/0/1/0/1/0/1/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0 20, most kind=odd way=x 1/0/1/0/1/0/1/0/1/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0 25, "
+	"size kind=even way=x 5/0/0/0 20, size kind=odd way=x 5/0/0/0 25", 1, 10, NULL},
 };
 /* clang-format on */
 
@@ -683,6 +914,7 @@ int main(int argc, char **argv)
 
 	method = bed_method(argc, argv, 2);
 	library = argv[1];
+	arguments = argv[0];
 	find_functions();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		tests[count++] =
