@@ -42,6 +42,8 @@ def session(service, mechanism="PLAIN", user=USER, commands=(), tls=None, drop=F
 def greet(service, c):
     if service.startswith("submission"):
         c.ehlo()
+    elif service == "lmtp":
+        c.lhlo()
 
 
 def leave(c):
@@ -148,6 +150,29 @@ def idle(bed):
         c.cmd("SELECT INBOX")
         c.idle()
         c.logout()
+
+
+def idle_long(bed):
+    """Long enough to be left to imap-hibernate."""
+    with bed.imap() as c:
+        c.login("LOGIN", USER, PASSWORD)
+        c.cmd("SELECT INBOX")
+        c.start("IDLE")
+        c.expect("+")
+        dovecot.wait_hibernated(bed)
+        c.send("DONE\r\n")
+        c.finish("OK")
+        c.cmd("NOOP")
+        c.logout()
+
+
+def idle_forever(bed):
+    with bed.imap() as c:
+        c.login("LOGIN", USER, PASSWORD)
+        c.cmd("SELECT INBOX")
+        c.start("IDLE")
+        c.expect("+")
+        dovecot.wait_hibernated(bed)
 
 
 def idle_dropped(bed):
@@ -321,6 +346,17 @@ def submission_too_many_errors(bed):
 
 # ---- more about logins
 
+POLICY = f"auth_policy_server_url = http://127.0.0.1:{dovecot.POLICY_PORT}/\nauth_policy_hash_nonce = salt"
+
+
+def with_settings(text, *actions):
+    def action(bed):
+        with dovecot.settings(bed, text + "\n"):
+            for each in actions:
+                each(bed)
+    return action
+
+
 def cram_md5(password, want="OK"):
     def action(bed):
         with bed.imap() as c:
@@ -333,6 +369,13 @@ def gone_in_login(bed):
     with bed.imap() as c:
         c.start("AUTHENTICATE PLAIN")
         c.expect("+")
+
+
+def gone_before_news(bed):
+    """The auth process has decided, and makes the client wait for it."""
+    with bed.imap() as c:
+        c.start(f'LOGIN "{USER}" "wrong"')
+        time.sleep(0.5)
 
 
 def penalties(bed):
@@ -466,6 +509,9 @@ STEPS = table(MACROS, [
     ("IMAP STARTTLS, then gone", 2, tls_broken("imap", None, ("STARTTLS", "OK")), "IMAP tls.handshake-error imap.login-aborted"),
     ("POP3S port, garbage", 2, tls_broken("pop3s", GARBAGE), "POP3 tls.handshake-error"),
     ("POP3 STLS, certificate disliked", 1, tls_broken("pop3", "alert", ("STLS", "+OK")), "POP3 tls.handshake-error"),
+    ("submission STARTTLS, then garbage", 2, tls_broken("submission", GARBAGE, ("STARTTLS", "220")),
+     "SMTP smtp.ehlo smtp.start-tls tls.handshake-error"),
+    ("submissions port, garbage", 1, tls_broken("submissions", GARBAGE), "SMTP tls.handshake-error"),
     ("ManageSieve STARTTLS, then garbage", 1, tls_broken("sieve", GARBAGE, ("STARTTLS", "OK")), "SIEVE tls.handshake-error"),
 
     ("IMAP SELECT and NOOP", 2, imap(("SELECT INBOX", "OK"), ("NOOP", "OK"), ("SELECT INBOX", "OK")), "IMAP-USER 2*imap.select imap.noop"),
@@ -557,7 +603,19 @@ STEPS = table(MACROS, [
     ("proxied session, dropped", 2, session("imap", user=PROXY_USER, drop=True),
      "IMAP-DROPPED IMAP ALLOWED imap.login-result proxy.session-start proxy.session-end",
      "PROXIED-LOG"),
-    ("penalties", 1, penalties, "IMAP-USER 2*DENIED 2*imap.login-result 2*auth.too-many-attempts"),
+    ("POP3, proxied session", 2, session("pop3", user=PROXY_USER), "POP3-USER POP3 ALLOWED proxy.session-start proxy.session-end",
+     "POP3 auth.success"),
+    ("ManageSieve, proxied session", 2, session("sieve", user=PROXY_USER), "SIEVE-USER SIEVE ALLOWED proxy.session-start proxy.session-end",
+     "SIEVE auth.success"),
+    ("IMAP, gone before the bad news", 1, with_settings("auth_failure_delay = 2 secs", gone_before_news), "IMAP DENIED imap.login-result imap.login-aborted"),
+    ("penalties", 1, with_settings("auth_failure_delay = 1 secs", penalties), "IMAP-USER 2*DENIED 2*imap.login-result 2*auth.too-many-attempts"),
+    ("auth cache", 1, with_settings("auth_cache_size = 1M", *[session("imap")] * 3), "3*IMAP-USER"),
+    ("auth cache, wrong password", 1, with_settings("auth_cache_size = 1M", *[refused("imap")] * 2),
+     "2*IMAP 2*DENIED 2*imap.login-result 2*imap.login-aborted"),
+    ("policy server", 1, with_settings(POLICY, session("imap")), "IMAP-USER"),
+    ("policy server refuses", 1, with_settings(POLICY, refused("imap", user=OTHER_USER, password=PASSWORD)),
+     "IMAP auth.attempt auth.failed auth.too-many-attempts imap.login-result imap.login-aborted", "0*auth.failed"),
+    ("policy server delays", 1, with_settings(POLICY, session("imap", user=FULL_USER)), "IMAP-USER auth.too-many-attempts"),
     ("IMAP, nonsense before login", 1, loiterer("imap"), "IMAP imap.login-aborted security.loiter-ban"),
     ("POP3, nonsense before login", 1, loiterer("pop3"), "POP3 security.loiter-ban"),
     ("ManageSieve, nonsense before login", 1, loiterer("sieve"), "SIEVE security.loiter-ban"),
@@ -588,6 +646,9 @@ STEPS = table(MACROS, [
      "IMAP-USER 2*imap.create-mailbox FILED imap.select 2*imap.move 2*imap.delete-mailbox 4*message.expunged"),
     ("IMAP IDLE", 2, idle, "IMAP-USER imap.select imap.idle-stop"),
     ("IMAP IDLE, dropped", 1, idle_dropped, "IMAP-DROPPED imap.select imap.idle-stop"),
+
+    ("IMAP IDLE, hibernated", 1, with_settings(dovecot.HIBERNATE, idle_long), "IMAP-USER imap.select imap.idle-stop imap.noop"),
+    ("IMAP IDLE, hibernated and dropped", 1, with_settings(dovecot.HIBERNATE, idle_forever), "IMAP-DROPPED imap.select imap.idle-stop"),
 
     ("POP3, all commands", 2, pop3(
         ("STAT", "+OK"), ("LIST 1", "+OK"), ("UIDL 1", "+OK"), ("NOOP", "+OK"), ("stat", "+OK"), ("nOOp", "+OK"), ("DELE 1", "+OK"), ("RSET", "+OK"),

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from beds.dovecot import ELSEWHERE_USER, PASSWORD
+from beds.dovecot import ELSEWHERE_USER, EXPIRED_USER, OTHER_USER, PASSWORD
 from beds.bed import wait_until
 from collector import metric
-from dovecot_steps import STEPS, UNKNOWN_USER, refused
+from dovecot_steps import POLICY, STEPS, UNKNOWN_USER, cram_md5, refused, with_settings
 
 
 def test_step(watched, step):
@@ -23,12 +23,18 @@ def test_every_event_is_exported(collector):
     assert {metric(event) for event in events} - {*collector.counts("dovecot")} == set()
 
 
-def test_reasons_of_failed_logins(watched, collector):
+@pytest.mark.parametrize("times, action, reason", [
+    (3, refused("imap"), "password_mismatch"),
+    (2, refused("pop3", user=UNKNOWN_USER), "user_unknown"),
+    (1, refused("submission", user=ELSEWHERE_USER, password=PASSWORD), "rejected"),
+    (2, cram_md5("wrong", "NO"), "rejected"),  # the database gave the password, and does not hear what came of it
+    (2, refused("imap", user=EXPIRED_USER, password=PASSWORD), "password_expired"),
+    (1, with_settings(POLICY, refused("imap", user=OTHER_USER, password=PASSWORD)), "policy"),
+], ids=lambda value: value if isinstance(value, str) else None)
+def test_reason_of_failed_login(watched, collector, times, action, reason):
     before = collector.by_label("dovecot", "auth.failed", "reason")
-    for times, action in ((3, refused("imap")), (2, refused("pop3", user=UNKNOWN_USER)),
-                          (1, refused("submission", user=ELSEWHERE_USER, password=PASSWORD))):
-        for _ in range(times):
-            action(watched.bed)
-    want = {"password_mismatch": 3, "user_unknown": 2, "rejected": 1}
+    for _ in range(times):
+        action(watched.bed)
+    want = {reason: times}
     wait_until(lambda: dict(collector.by_label("dovecot", "auth.failed", "reason") - before) == want,
                lambda: f"{want}, got {collector.by_label('dovecot', 'auth.failed', 'reason') - before}", timeout=5)

@@ -69,7 +69,7 @@ def postfix(text):
 # ---- Dovecot: (2.3 | 2.4), where they differ
 
 _LOGIN_ENDS = r"(imap|pop3|managesieve)-login: Info: (?!Authenticate |proxy)"
-_SESSION_ENDS = r" (imap|pop3|managesieve|sieve)\([^)]*\)<.*>: Info: (Disconnected|Logged out|Connection closed)"
+_SESSION_ENDS = r" (imap|pop3|managesieve|sieve)(?:-hibernate)?\([^)]*\)<.*>: Info: (Disconnected|Logged out|Connection closed)"
 DOVECOT_LINES = {
     "auth.success": r"-login: Info: (Login|Logged in): |Maximum number of connections",
     "auth.failed": r"auth\b.*<\S+>.*: (Password mismatch|unknown user|allow_nets check failed)",

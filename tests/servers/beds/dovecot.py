@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dovecot in a bed: one set of users and services, written in the words of 2.3 (bookworm) or 2.4 (trixie)."""
+import contextlib
+
 from .bed import wait_until
 
 LOG = "/var/log/dovecot.log"
@@ -15,6 +17,7 @@ SIEVE_USER = f"sieve@{DOMAIN}"  # has the script below
 SECOND_USER = "alice@second.test"  # the first password database knows another password, the second the right one
 PAM_USER, EXPIRED_USER = "carol@pam.test", "expired@pam.test"  # asked by an auth worker
 PORTS = {"imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "sieve": 4190, "lmtp": 24, "submission": 1587, "submissions": 1465}
+POLICY_PORT = 4001  # where the policy server for logins is
 RELAY_PORT = 2526  # where submission hands its messages to
 USER_SESSIONS = 3  # IMAP sessions that one user may have from one address
 SUBMISSION_MAX = 100000  # bytes of a message
@@ -213,7 +216,7 @@ account required pam_permit.so
 def configure(bed):
     quota = {"bookworm": "userdb_quota_rule=*:bytes=3000", "trixie": "userdb_quota_storage_size=3000B"}[bed.suite]
     users = _users(bed, (USER, ""), (OTHER_USER, ""), (FULL_USER, quota), (ELSEWHERE_USER, "allow_nets=192.0.2.1"), (SIEVE_USER, ""),
-                   (NOLOGIN_USER, "nologin reason=closed"), (PROXY_USER, f"proxy host=127.0.0.1 port={PORTS['imap']} destuser={OTHER_USER}"))
+                   (NOLOGIN_USER, "nologin reason=closed"), (PROXY_USER, f"proxy host=127.0.0.1 destuser={OTHER_USER}"))
     bed.write(f"/etc/dovecot/users.{DOMAIN}", users)
     bed.write("/etc/dovecot/users.broken.test", users, mode=0o000)
     bed.write("/etc/dovecot/users.second.test", _users(bed, (SECOND_USER, "")).replace(PASSWORD, "another-password"))
@@ -228,6 +231,41 @@ def configure(bed):
     bed.write(script, SIEVE_SCRIPT)
     bed.run("chown", "2000:2000", script)
     bed.write("/etc/dovecot/dovecot.conf", config(bed))
+
+
+# Sessions that idle are handed to imap-hibernate. Its socket is not open to the users as installed.
+HIBERNATE = """
+protocol imap {
+  imap_hibernate_timeout = 1 secs
+}
+service imap {
+  unix_listener imap-master {
+    user = dovecot
+  }
+}
+service imap-hibernate {
+  unix_listener imap-hibernate {
+    mode = 0666
+  }
+}
+"""
+
+
+def wait_hibernated(bed):
+    """Until no session has a process of its own."""
+    wait_until(lambda: len(bed.processes("/usr/lib/dovecot/imap")) == len(bed.processes("/usr/lib/dovecot/imap-")), "hibernation")
+
+
+@contextlib.contextmanager
+def settings(bed, text):
+    """Dovecot with more settings, for a while."""
+    bed.write("/etc/dovecot/dovecot.conf", config(bed) + text)
+    reload(bed)
+    try:
+        yield
+    finally:
+        bed.write("/etc/dovecot/dovecot.conf", config(bed))
+        reload(bed)
 
 
 def config(bed):

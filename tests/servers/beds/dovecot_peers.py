@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whom Dovecot talks with: the mail server that submission and Sieve hand messages to."""
+"""Whom Dovecot talks with: the mail server that submission and Sieve hand messages to, and a policy server for logins."""
+import http.server
+import json
 import socketserver
 
 from .peers import _Server
@@ -51,3 +53,27 @@ def decided(answers, local_part):
 class Relay(_Server):
     def __init__(self, bed, port, address="127.0.0.1"):
         super().__init__(bed, port, address, _RelaySession)
+
+
+class _LoginPolicySession(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status = self.server.verdicts.get(request.get("login"), 0) if "command=allow" in self.path else 0
+        body = json.dumps({"status": status, "msg": "policy"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class LoginPolicy(_Server):
+    """verdicts: {user: -1 to refuse, or for how many seconds to delay}; all others pass."""
+
+    def __init__(self, bed, port, verdicts, address="127.0.0.1"):
+        self.verdicts = verdicts
+        super().__init__(bed, port, address, _LoginPolicySession)

@@ -2,7 +2,7 @@
 """A bed with everything: Postfix and Dovecot on one host, their peers, and clients for all ports."""
 from . import clients, dovecot, postfix
 from .bed import Bed
-from .dovecot_peers import Relay
+from .dovecot_peers import LoginPolicy, Relay
 from .peers import Policy, Sink
 
 
@@ -16,6 +16,7 @@ class MailBed(Bed):
             self.sink = Sink(self, 25, postfix.SINK)
             self.relay = Relay(self, dovecot.RELAY_PORT)
             self.policy = Policy(self, 10040)
+            self.login_policy = LoginPolicy(self, dovecot.POLICY_PORT, {dovecot.OTHER_USER: -1, dovecot.FULL_USER: 1})
             dovecot.configure(self)
             postfix.configure(self)
             postfix.start(self)  # first: it makes the directory of the socket that Dovecot serves for it
