@@ -9,7 +9,7 @@ import time
 import pytest
 
 from beds import dovecot
-from beds.dovecot import (BROKEN_USER, DOMAIN, ELSEWHERE_USER, EXPIRED_USER, FULL_USER, NOLOGIN_USER, OTHER_USER, PAM_USER, PASSWORD,
+from beds.dovecot import (BROKEN_USER, DOMAIN, ELSEWHERE_USER, EXPIRED_USER, FULL_USER, NO_HOME_USER, NO_UID_USER, NOLOGIN_USER, OTHER_USER, PAM_USER, PASSWORD,
                           PROXY_USER, SECOND_USER, SIEVE_USER, SUBMISSION_MAX, USER)
 from steps import table
 
@@ -371,6 +371,19 @@ def gone_in_login(bed):
         c.expect("+")
 
 
+def no_session(service, user):
+    """The right password, and then no session: an answer of any kind or none, and the end."""
+    def action(bed):
+        with client(bed, service) as c:
+            greet(service, c)
+            with contextlib.suppress(AssertionError, EOFError, OSError):
+                c.login("PLAIN", user, PASSWORD)
+            with contextlib.suppress(OSError, ssl.SSLError):
+                while c.sock.recv(4096):
+                    pass
+    return action
+
+
 def gone_before_news(bed):
     """The auth process has decided, and makes the client wait for it."""
     with bed.imap() as c:
@@ -607,6 +620,11 @@ STEPS = table(MACROS, [
      "POP3 auth.success"),
     ("ManageSieve, proxied session", 2, session("sieve", user=PROXY_USER), "SIEVE-USER SIEVE ALLOWED proxy.session-start proxy.session-end",
      "SIEVE auth.success"),
+    ("IMAP, session that cannot start", 2, no_session("imap", NO_UID_USER), "IMAP-DROPPED log.error", "0*imap.connection-end"),
+    ("POP3, session that cannot start", 2, no_session("pop3", NO_UID_USER), "POP3-DROPPED log.error", "0*pop3.connection-end"),
+    ("ManageSieve, session that cannot start", 2, no_session("sieve", NO_UID_USER), "SIEVE-USER log.error", "0*manage-sieve.connection-end"),
+    ("submission, session that cannot start", 2, no_session("submission", NO_UID_USER), "SMTP LOGGED-IN smtp.ehlo log.error"),
+    ("POP3, mailbox that cannot be opened", 2, no_session("pop3", NO_HOME_USER), "POP3-DROPPED 5*log.error"),
     ("IMAP, gone before the bad news", 1, with_settings("auth_failure_delay = 2 secs", gone_before_news), "IMAP DENIED imap.login-result imap.login-aborted"),
     ("penalties", 1, with_settings("auth_failure_delay = 1 secs", penalties), "IMAP-USER 2*DENIED 2*imap.login-result 2*auth.too-many-attempts"),
     ("auth cache", 1, with_settings("auth_cache_size = 1M", *[session("imap")] * 3), "3*IMAP-USER"),

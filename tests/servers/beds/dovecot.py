@@ -14,6 +14,7 @@ BROKEN_USER = "alice@broken.test"  # the file with this domain's users can not b
 NOLOGIN_USER = f"nologin@{DOMAIN}"  # is told off after the right password
 PROXY_USER = f"proxy@{DOMAIN}"  # is OTHER_USER of another server, which is this one, too
 SIEVE_USER = f"sieve@{DOMAIN}"  # has the script below
+NO_UID_USER, NO_HOME_USER = f"no-uid@{DOMAIN}", f"no-home@{DOMAIN}"  # can log in, but have no mailbox
 SECOND_USER = "alice@second.test"  # the first password database knows another password, the second the right one
 PAM_USER, EXPIRED_USER = "carol@pam.test", "expired@pam.test"  # asked by an auth worker
 PORTS = {"imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "sieve": 4190, "lmtp": 24, "submission": 1587, "submissions": 1465}
@@ -217,7 +218,8 @@ def configure(bed):
     quota = {"bookworm": "userdb_quota_rule=*:bytes=3000", "trixie": "userdb_quota_storage_size=3000B"}[bed.suite]
     users = _users(bed, (USER, ""), (OTHER_USER, ""), (FULL_USER, quota), (ELSEWHERE_USER, "allow_nets=192.0.2.1"), (SIEVE_USER, ""),
                    (NOLOGIN_USER, "nologin reason=closed"), (PROXY_USER, f"proxy host=127.0.0.1 destuser={OTHER_USER}"))
-    bed.write(f"/etc/dovecot/users.{DOMAIN}", users)
+    bed.write(f"/etc/dovecot/users.{DOMAIN}", users + f"{NO_UID_USER}:{{PLAIN}}{PASSWORD}:7:7::/srv/mail/nobody::\n"
+              f"{NO_HOME_USER}:{{PLAIN}}{PASSWORD}:2000:2000::/proc/nobody::\n")
     bed.write("/etc/dovecot/users.broken.test", users, mode=0o000)
     bed.write("/etc/dovecot/users.second.test", _users(bed, (SECOND_USER, "")).replace(PASSWORD, "another-password"))
     bed.write("/etc/dovecot/more-passwords", _users(bed, (SECOND_USER, "")))
