@@ -688,3 +688,16 @@ STEPS = table(MACROS, [
     ("reload in sessions", 2, reload_in_session, "2*IMAP-USER POP3-USER 2*imap.select FILED"),
     ("many clients at once", 1, crowd, "40*IMAP-USER 40*imap.select 40*FILED"),
 ])
+
+# What the releases do in different ways: (name, times, action, events of one time of 2.3, of 2.4).
+_DIFFERENT = [
+    ("ManageSieve, storage that cannot be opened", 1, no_session("sieve", NO_HOME_USER),
+     "SIEVE-USER log.error server.fatal", "SIEVE-USER 2*log.error"),
+    ("LMTP STARTTLS, then garbage", 1, tls_broken("lmtp", GARBAGE, ("STARTTLS", "220")),
+     "SMTP smtp.ehlo smtp.start-tls tls.handshake-error", "SMTP smtp.ehlo smtp.start-tls tls.handshake-error log.error"),
+]
+_DIFFERENT_LOG = "0*manage-sieve.connection-end 0*tls.handshake-error"
+STEPS_OF = {
+    "bookworm": table(MACROS, [(name, times, action, old, _DIFFERENT_LOG) for name, times, action, old, _ in _DIFFERENT]),
+    "trixie": table(MACROS, [(name, times, action, new, _DIFFERENT_LOG) for name, times, action, _, new in _DIFFERENT]),
+}

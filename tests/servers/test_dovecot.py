@@ -4,11 +4,16 @@ import pytest
 from beds.dovecot import ELSEWHERE_USER, EXPIRED_USER, OTHER_USER, PASSWORD
 from beds.bed import wait_until
 from collector import metric
-from dovecot_steps import POLICY, STEPS, UNKNOWN_USER, cram_md5, refused, with_settings
+from dovecot_steps import POLICY, STEPS, STEPS_OF, UNKNOWN_USER, cram_md5, refused, with_settings
 
 
 def test_step(watched, step):
     watched.check(step, "dovecot")
+
+
+@pytest.mark.parametrize("number", range(len(STEPS_OF["trixie"])), ids=[step.name for step in STEPS_OF["trixie"]])
+def test_step_of_one_release(watched, number):
+    watched.check(STEPS_OF[watched.bed.suite][number], "dovecot")
 
 
 @pytest.fixture
@@ -19,7 +24,7 @@ def collector(watched):
 
 
 def test_every_event_is_exported(collector):
-    events = {event for step in STEPS for event in step.events}
+    events = {event for step in [*STEPS, *STEPS_OF["bookworm"]] for event in step.events}
     assert {metric(event) for event in events} - {*collector.counts("dovecot")} == set()
 
 

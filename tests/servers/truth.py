@@ -75,6 +75,7 @@ DOVECOT_LINES = {
     "auth.failed": r"auth\b.*<\S+>.*: (Password mismatch|unknown user|allow_nets check failed)",
     "auth.error": r"-login: Info: .*(temporary failure|\(temp_fail\))",
     "log.error": r": Error: ",
+    "server.fatal": r": (Fatal|Panic): ",
     "proxy.session-start": r"tarted proxying to|proxy\(.*: started",
     "limit.concurrent-connection": r"Maximum number of connections|Connection queue full",
     "tls.handshake-error": r"-login: Info: .*TLS handshaking",
