@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from beds.dovecot import ELSEWHERE_USER, PASSWORD
+from beds.dovecot import ELSEWHERE_USER, EXPIRED_USER, OTHER_USER, PASSWORD
 from beds.bed import wait_until
 from collector import metric
-from dovecot_steps import STEPS, UNKNOWN_USER, refused
+from dovecot_steps import POLICY, STEPS, STEPS_OF, UNKNOWN_USER, cram_md5, refused, with_settings
 
 
 def test_step(watched, step):
     watched.check(step, "dovecot")
+
+
+@pytest.mark.parametrize("number", range(len(STEPS_OF["trixie"])), ids=[step.name for step in STEPS_OF["trixie"]])
+def test_step_of_one_release(watched, number):
+    watched.check(STEPS_OF[watched.bed.suite][number], "dovecot")
 
 
 @pytest.fixture
@@ -19,16 +24,22 @@ def collector(watched):
 
 
 def test_every_event_is_exported(collector):
-    events = {event for step in STEPS for event in step.events}
+    events = {event for step in [*STEPS, *STEPS_OF["bookworm"]] for event in step.events}
     assert {metric(event) for event in events} - {*collector.counts("dovecot")} == set()
 
 
-def test_reasons_of_failed_logins(watched, collector):
+@pytest.mark.parametrize("times, action, reason", [
+    (3, refused("imap"), "password_mismatch"),
+    (2, refused("pop3", user=UNKNOWN_USER), "user_unknown"),
+    (1, refused("submission", user=ELSEWHERE_USER, password=PASSWORD), "rejected"),
+    (2, cram_md5("wrong", "NO"), "rejected"),  # the database gave the password, and does not hear what came of it
+    (2, refused("imap", user=EXPIRED_USER, password=PASSWORD), "password_expired"),
+    (1, with_settings(POLICY, refused("imap", user=OTHER_USER, password=PASSWORD)), "policy"),
+], ids=lambda value: value if isinstance(value, str) else None)
+def test_reason_of_failed_login(watched, collector, times, action, reason):
     before = collector.by_label("dovecot", "auth.failed", "reason")
-    for times, action in ((3, refused("imap")), (2, refused("pop3", user=UNKNOWN_USER)),
-                          (1, refused("submission", user=ELSEWHERE_USER, password=PASSWORD))):
-        for _ in range(times):
-            action(watched.bed)
-    want = {"password_mismatch": 3, "user_unknown": 2, "rejected": 1}
+    for _ in range(times):
+        action(watched.bed)
+    want = {reason: times}
     wait_until(lambda: dict(collector.by_label("dovecot", "auth.failed", "reason") - before) == want,
                lambda: f"{want}, got {collector.by_label('dovecot', 'auth.failed', 'reason') - before}", timeout=5)

@@ -68,12 +68,15 @@ def postfix(text):
 
 # ---- Dovecot: (2.3 | 2.4), where they differ
 
-_LOGIN_ENDS = r"(imap|pop3|managesieve)-login: Info: (?!Authenticate )"
-_SESSION_ENDS = r" (imap|pop3|managesieve|sieve)\([^)]*\)<.*>: Info: (Disconnected|Logged out|Connection closed)"
+_LOGIN_ENDS = r"(imap|pop3|managesieve)-login: Info: (?!Authenticate |proxy)"
+_SESSION_ENDS = r" (imap|pop3|managesieve|sieve)(?:-hibernate)?\([^)]*\)<.*>: Info: (Disconnected|Logged out|Connection closed)"
 DOVECOT_LINES = {
     "auth.success": r"-login: Info: (Login|Logged in): |Maximum number of connections",
     "auth.failed": r"auth\b.*<\S+>.*: (Password mismatch|unknown user|allow_nets check failed)",
     "auth.error": r"-login: Info: .*(temporary failure|\(temp_fail\))",
+    "log.error": r": Error: ",
+    "server.fatal": r": (Fatal|Panic): ",
+    "proxy.session-start": r"tarted proxying to|proxy\(.*: started",
     "limit.concurrent-connection": r"Maximum number of connections|Connection queue full",
     "tls.handshake-error": r"-login: Info: .*TLS handshaking",
     "message-ingest.lmtp": r"lmtp\(.*: Info: .*(saved mail to|stored mail into)",

@@ -5,6 +5,7 @@ The clients of Python's library fall back from one mechanism to the next, retry 
 nobody knows how many exchanges a server has seen.
 """
 import base64
+import hmac
 import ssl
 
 
@@ -182,6 +183,18 @@ class Imap(Line):
         self.expect("+")
         self.send("*\r\n")
         self.finish("BAD")
+
+    def cram_md5(self, user, password, want="OK"):
+        self.start("AUTHENTICATE CRAM-MD5")
+        challenge = base64.b64decode(self.expect("+ ")[2:])
+        self.send(b64(f"{user} {hmac.new(password.encode(), challenge, 'md5').hexdigest()}") + "\r\n")
+        self.finish(want)
+
+    def idle(self):
+        self.start("IDLE")
+        self.expect("+")
+        self.send("DONE\r\n")
+        self.finish("OK")
 
     def append(self, size, want="OK"):
         """A server that knows from the size alone that it will not take the message does not ask for it."""

@@ -2,6 +2,7 @@
 """A bed with everything: Postfix and Dovecot on one host, their peers, and clients for all ports."""
 from . import clients, dovecot, postfix
 from .bed import Bed
+from .dovecot_peers import LoginPolicy, Relay
 from .peers import Policy, Sink
 
 
@@ -13,8 +14,9 @@ class MailBed(Bed):
                      "-subj", "/CN=mx.bed.test", "-keyout", "/etc/ssl/key.pem", "-out", "/etc/ssl/cert.pem")
             self.write("/etc/ssl/bed.pem", self.path("/etc/ssl/key.pem").read_text() + self.path("/etc/ssl/cert.pem").read_text())
             self.sink = Sink(self, 25, postfix.SINK)
-            self.relay = Sink(self, dovecot.RELAY_PORT)
+            self.relay = Relay(self, dovecot.RELAY_PORT)
             self.policy = Policy(self, 10040)
+            self.login_policy = LoginPolicy(self, dovecot.POLICY_PORT, {dovecot.OTHER_USER: -1, dovecot.FULL_USER: 1})
             dovecot.configure(self)
             postfix.configure(self)
             postfix.start(self)  # first: it makes the directory of the socket that Dovecot serves for it
