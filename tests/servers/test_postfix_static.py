@@ -14,18 +14,7 @@ from conftest import warm_up
 from postfix_steps import STEPS
 
 # (event, program, whether other programs count it), with a part of the reason.
-_LIBRARY = "no running process has it, nor is it on disk"
-_BOTH = {
-    **{(event, "libpostfix-global.so*", False): _LIBRARY for event in (
-        "delivery.attempt-start", "delivery.attempt-end", "delivery.delivered", "delivery.deferred", "delivery.failed",
-        "queue.queue-message", "queue.queue-message-authenticated", "queue.local-submission")},
-    ("tls.handshake", "libpostfix-tls.so*", False): _LIBRARY,
-    ("tls.handshake-error", "libpostfix-tls.so*", False): _LIBRARY,
-    ("tls.handshake-error", "tlsproxy", False): "no function takes more than 0 of the",
-    ("delivery.connect-error", "smtp", False): "neither imports nor has the function dsb_simple",
-    ("queue.rescheduled", "qmgr", False): "neither imports nor has the function mail_queue_rename",
-    ("queue.rescheduled", "oqmgr", False): "neither imports nor has the function mail_queue_rename",
-}
+_BOTH = {("tls.handshake", "tlsproxy", True): "the file has no function tls_server_post_accept"}
 MISSING = {"bookworm": _BOTH, "trixie": _BOTH}
 
 
