@@ -10,6 +10,7 @@ class MailBed(Bed):
     def __enter__(self):
         super().__enter__()
         try:
+            self.prepare()
             self.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
                      "-subj", "/CN=mx.bed.test", "-keyout", "/etc/ssl/key.pem", "-out", "/etc/ssl/cert.pem")
             self.write("/etc/ssl/bed.pem", self.path("/etc/ssl/key.pem").read_text() + self.path("/etc/ssl/cert.pem").read_text())
@@ -25,6 +26,9 @@ class MailBed(Bed):
             self.close()
             raise
         return self
+
+    def prepare(self):
+        """Change what is installed, before it is configured and started."""
 
     def smtp(self, service="smtp", source=None, **how):
         return clients.Smtp(self.connect(postfix.PORTS[service], source), **how)
