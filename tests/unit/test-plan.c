@@ -453,6 +453,8 @@ static void test_disabled_blocks(void **state)
 	assert_int_equal(spec->rules[1].act_cnt, 1);
 	assert_int_equal(number_of(w.plan, cell_of(spec, &spec->rules[1].acts[0], 0), "A"), PROBE_NO_CLASS);
 	assert_int_equal(number_of(w.plan, cell_of(spec, &spec->rules[1].acts[0], 0), "B"), 1);
+	assert_true(series_of(w.plan, "toy command")->disabled[0]);
+	assert_false(series_of(w.plan, "toy command")->disabled[1]);
 	assert_int_equal(w.plan->seed_cnt + w.plan->directory_cnt + w.plan->gauge_cnt, 0);
 	assert_int_equal(w.plan->files[0].points[0].event_cnt, 1);
 	assert_string_equal(w.plan->files[0].points[0].events[0]->name, "more.b");
