@@ -14,8 +14,9 @@ EXPORTER = f"/opt/{PACKAGE}/usr/bin/{PACKAGE}"
 
 
 def unpack_exporter(bed):
-    """Put Debian's package into the bed. It is downloaded once, by the bed's own apt, over the host's network."""
-    kept = CACHE / f"{PACKAGE}-{bed.suite}.deb"
+    """Put Debian 12's package into the bed (13 has none). It is downloaded once, by the apt of a bed of 12, over the host's
+    network."""
+    kept = CACHE / f"{PACKAGE}-bookworm.deb"
     if not kept.exists():
         outside = ["nsenter", "--target", str(bed.pid), "--mount", "--pid", "--root", "--wd"]
         script = f"cd /tmp && (apt-get download {PACKAGE} || (apt-get update && apt-get download {PACKAGE}))"
