@@ -250,6 +250,12 @@ struct directory_def {
 	int line, col;
 };
 
+/* What the probes cost, measured with everything enabled: [[cost]] for = "one message ...", hits = 20. */
+struct cost_def {
+	const char *what;
+	unsigned hits;
+};
+
 struct server_def {
 	const char *name; /* the label server */
 	const char *file; /* the catalog file, for messages */
@@ -269,6 +275,8 @@ struct server_def {
 	size_t seed_cnt;
 	struct directory_def *directories;
 	size_t directory_cnt;
+	struct cost_def *costs;
+	size_t cost_cnt;
 	const struct event_def **events; /* all that it gives; sorted by name */
 	size_t event_cnt;
 	int line, col; /* of its name */

@@ -293,7 +293,7 @@ static void test_json(void **state)
 
 	(void)state;
 	buf_init(&got, 65536);
-	world_open(&w, SENDER "event = \"toy.a\"\n" OTHER, NULL);
+	world_open(&w, "[[cost]]\nfor = 'a toy'\nhits = 7\n" SENDER "event = \"toy.a\"\n" OTHER, NULL);
 	world_file(&w, 0, "daemon-plain");
 	world_plan(&w);
 	/* what depends on the compiler */
@@ -307,10 +307,11 @@ static void test_json(void **state)
 	    "\"build_id\":\"abc\",\"inode\":100,\"offset\":4660,\"when\":\"entry\",\"instruction\":\"call 0x1234\","
 	    "\"cost\":\"emulated\"}],\"missing\":[{\"server\":\"toy\",\"event\":\"toy.c\",\"why\":\"no-file\","
 	    "\"partial\":false,\"file\":\"probes*\",\"reason\":\"no running process has it, nor is it on disk\"}],"
-	    "\"series\":[{\"server\":\"toy\",\"event\":\"toy.a\",\"labels\":{},\"looked_up\":[],\"count\":1}]}\n");
+	    "\"series\":[{\"server\":\"toy\",\"event\":\"toy.a\",\"labels\":{},\"looked_up\":[],\"count\":1}],\"costs\":[{\"server\":\"toy\",\"for\":\"a toy\",\"hits\":7}]}\n");
 	buf_reset(&got);
 	explain_table(&got, w.plan);
 	assert_non_null(strstr(buf_text(&got), "0x00001234  emulated entry   call 0x1234"));
+	assert_non_null(strstr(buf_text(&got), "toy  measured: 7 hits for a toy\n"));
 	assert_non_null(strstr(buf_text(&got), "not counted: toy  toy.c: probes*: no running process has it"));
 	buf_free(&got);
 	world_close(&w);
