@@ -2,7 +2,7 @@
 """A bed with everything: Postfix and Dovecot on one host, their peers, and clients for all ports."""
 from . import clients, dovecot, postfix
 from .bed import Bed
-from .peers import Policy, Sink
+from .peers import Milter, NameServer, Policy, Sink
 
 
 class MailBed(Bed):
@@ -14,7 +14,11 @@ class MailBed(Bed):
             self.write("/etc/ssl/bed.pem", self.path("/etc/ssl/key.pem").read_text() + self.path("/etc/ssl/cert.pem").read_text())
             self.sink = Sink(self, 25, postfix.SINK)
             self.relay = Sink(self, dovecot.RELAY_PORT)
+            for port, _, how in postfix.SINKS.values():
+                Sink(self, port, postfix.SINK, **how)
             self.policy = Policy(self, 10040)
+            self.milter = Milter(self, 10041)
+            NameServer(self, postfix.ZONE)
             dovecot.configure(self)
             postfix.configure(self)
             postfix.start(self)  # first: it makes the directory of the socket that Dovecot serves for it
