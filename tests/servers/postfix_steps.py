@@ -503,16 +503,12 @@ def submitted(*arguments, text="Subject: test\n\nHello.\n"):
     return action
 
 
-def verified(recipient, want):
-    def action(bed):
-        with bed.smtp("verify") as c:
-            c.ehlo()
-            c.mail()
-            c.rcpt(recipient, want)
-            c.quit()
-        postfix.wait_idle(bed)
-        postfix.forget_deferred(bed)
-    return action
+def requeued(bed):
+    """postsuper -r: a new message, but none that came in."""
+    authenticated("later@sink.test")(bed)
+    bed.run("postsuper", "-r", "ALL")
+    bed.run("postkick", "public", "pickup", "W")
+    postfix.forget_deferred(bed)
 
 
 # ---- postscreen
@@ -769,6 +765,12 @@ STEPS = table(MACROS, [
      "SESSION ENVELOPE TAKEN queue.queue-message 2*TRIED 2*SENT 2*DEFERRED 2*delivery.rcpt-to-rejected delivery.dsn-temp-fail queue.queue-dsn DELIVERED"),
     ("delivery notified", 2, notified, "RECEIVED DELIVERED delivery.dsn-success queue.queue-dsn DELIVERED"),
     ("sendmail -bv", 2, submitted("-bv", LOCAL), "queue.local-submission TRIED delivery.verified queue.message-removed delivery.dsn-success queue.queue-dsn DELIVERED"),
+
+    ("recipient that is verified first", 1, talk(*mail_rcpt(f"bob@{DOMAIN}", "250"), service="verify"),
+     "SESSION ENVELOPE TRIED delivery.verified queue.message-removed", "unknown-origin"),
+    ("requeued", 2, requeued, "SUBMITTED 2*TRIED 2*SENT 2*DEFERRED 2*delivery.rcpt-to-rejected", "unknown-origin"),
+    ("refused by the next host, soft_bounce", 2, deferred("refuse@soft.test"), "NOT-SENT SENT delivery.rcpt-to-rejected", "0*delivery.deferred"),
+    ("next host by LMTP", 2, authenticated("someone@lmtp.test"), "SUBMITTED SENT DELIVERED"),
 
     ("milter refuses the recipient", 2, talk(*mail_rcpt(f"alice+reject@{DOMAIN}", "550 5.7.1"), service="milter"),
      "SESSION smtp.mail-from milter.action-reject"),

@@ -57,7 +57,7 @@ POSTFIX_TALLIES = {
     "unknown": ("smtp.invalid-command", "refused"),
 }
 POSTFIX_EVENTS = {*POSTFIX_LINES, *(event for event, _ in POSTFIX_TALLIES.values()), "queue.rescheduled",
-                  "queue.queue-message", "queue.queue-message-authenticated", "queue.local-submission", "queue.queue-dsn"}
+                  "queue.queue-message", "queue.queue-message-authenticated", "queue.local-submission", "queue.queue-dsn", "unknown-origin"}
 
 
 def postfix(text):
@@ -75,7 +75,7 @@ def postfix(text):
         # Where a message came from is said before, and that it is in the queue when it is tried first.
         if said := re.search(r"smtpd\[\d+\]: (\w+): client=.*?(, sasl_method=)?\S*(?:, sasl_username=.*)?$", line):
             origin[said[1]] = "queue.queue-message-authenticated" if "sasl_method=" in line else "queue.queue-message"
-        elif said := re.search(r"pickup\[\d+\]: (\w+): uid=", line):
+        elif said := re.search(r"pickup\[\d+\]: (\w+): uid=\d+ from=<[^>]*>$", line):
             origin[said[1]] = "queue.local-submission"
         elif said := re.search(r"bounce\[\d+\]: \w+: .* notification: (\w+)", line):
             origin[said[1]] = "queue.queue-dsn"
@@ -86,7 +86,7 @@ def postfix(text):
         elif said := re.search(r"qmgr\[\d+\]: (\w+): removed", line):
             seen["queue.rescheduled"] -= 1  # what was tried and is not removed was put off
     for queue_id in queued:
-        seen[origin.get(queue_id, "unknown origin")] += 1
+        seen[origin.get(queue_id, "unknown-origin")] += 1
     return seen
 
 # ---- Dovecot: (2.3 | 2.4), where they differ

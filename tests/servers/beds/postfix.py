@@ -35,6 +35,8 @@ SINKS = {
     "wrong-auth.test": (2619, "smtp-auth", {"password": "right"}),
     "implicit-tls.test": (2620, "smtp-implicit", {"tls": "implicit"}),
     "no-implicit-tls.test": (2621, "smtp-implicit", {}),
+    "soft.test": (2622, "smtp-soft", {}),
+    "lmtp.test": (2623, "lmtp:inet", {}),
 }
 
 # Every situation has its own smtpd service: port, chroot, and what differs from the server on port 25.
@@ -121,6 +123,7 @@ smtpd_recipient_limit = 3
 smtpd_error_sleep_time = 0
 smtpd_forbid_unauth_pipelining = no
 smtpd_sasl_local_domain = {DOMAIN}
+address_verify_map =
 smtpd_tls_security_level = may
 smtpd_tls_chain_files = /etc/ssl/bed.pem
 smtpd_tls_loglevel = 1
@@ -148,6 +151,8 @@ smtp-auth unix - - n - - smtp
   -o smtp_sasl_auth_enable=yes
   -o smtp_sasl_security_options=
   -o {{ smtp_sasl_password_maps = inline:{{ {{ [{SINK}]:2618 = alice:right }}, {{ [{SINK}]:2619 = alice:wrong }} }} }}
+smtp-soft unix - - y - - smtp
+  -o soft_bounce=yes
 smtp-dns unix - - n - - smtp
   -o disable_dns_lookups=no
   -o smtp_dns_support_level=enabled
