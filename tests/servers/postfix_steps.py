@@ -537,6 +537,25 @@ def pregreeting(bed):
         c.quit()
 
 
+def screened_starttls(broken=False):
+    def action(bed):
+        with bed.smtp("screened", DENIED) as c:
+            c.ehlo()
+            c.cmd("STARTTLS", "220")
+            if broken:
+                c.send("no TLS at all, and long enough\r\n")
+                with contextlib.suppress(ConnectionResetError):
+                    while c.sock.recv(4096):
+                        pass
+                return
+            c.tls()
+            c.ehlo()
+            c.mail()
+            c.rcpt(LOCAL, "550")
+            c.quit()
+    return action
+
+
 def hang_up_on_screener(bed):
     bed.smtp("screened", banner=None).drop()
 
@@ -748,6 +767,9 @@ STEPS = table(MACROS, [
     ("next host refuses the greeting", 2, authenticated("someone@deaf.test"), "SUBMITTED delivery.connect delivery.ehlo-rejected TRIED BOUNCED"),
     ("next host, STARTTLS", 2, authenticated("someone@tls.test"), "SUBMITTED SENT delivery.start-tls DELIVERED"),
     ("next host, STARTTLS, then garbage", 2, deferred("someone@broken-tls.test"), "NOT-SENT delivery.connect delivery.start-tls-error W"),
+    ("next host, STARTTLS by tlsproxy", 2, authenticated("someone@proxied-tls.test"), "SUBMITTED SENT delivery.start-tls DELIVERED"),
+    ("next host, STARTTLS by tlsproxy, then garbage", 2, deferred("someone@broken-proxied-tls.test"),
+     "NOT-SENT delivery.connect delivery.start-tls-error W"),
     ("next host, STARTTLS refused", 2, deferred("someone@refused-tls.test"), "NOT-SENT delivery.connect delivery.start-tls-error"),
     ("next host, STARTTLS refused, plain text will do", 2, authenticated("someone@perhaps-tls.test"), "SUBMITTED SENT delivery.start-tls-error DELIVERED"),
     ("next host without the STARTTLS that is a must", 2, deferred("someone@plain.test"), "NOT-SENT delivery.connect delivery.start-tls-unavailable"),
@@ -795,6 +817,10 @@ STEPS = table(MACROS, [
     ("screened, in a blocklist", 2, screened(("EHLO client.test", "250"), ("MAIL FROM:<>", "250"), (f"RCPT TO:<{LOCAL}>", "550"), source=LISTED),
      "postscreen.connect postscreen.dnsbl postscreen.reject postscreen.disconnect"),
     ("screened, speaks too early", 2, pregreeting, "postscreen.connect postscreen.pregreet postscreen.reject postscreen.disconnect"),
+    ("screened, STARTTLS", 2, screened_starttls(),
+     "postscreen.connect postscreen.denylisted tls.handshake postscreen.reject postscreen.disconnect", "0*tls.handshake"),
+    ("screened, STARTTLS, then garbage", 2, screened_starttls(broken=True),
+     "postscreen.connect postscreen.denylisted tls.handshake-error W postscreen.hangup postscreen.disconnect", "0*tls.handshake-error"),
     ("screened, hangs up", 2, hang_up_on_screener, "postscreen.connect postscreen.hangup postscreen.disconnect"),
 
     ("reload in a session", 1, reload_in_session, "2*SUBMITTED 2*DELIVERED"),

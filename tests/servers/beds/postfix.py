@@ -36,6 +36,8 @@ SINKS = {
     "implicit-tls.test": (2620, "smtp-implicit", {"tls": "implicit"}),
     "no-implicit-tls.test": (2621, "smtp-implicit", {}),
     "soft.test": (2622, "smtp-soft", {}),
+    "proxied-tls.test": (2624, "smtp-proxied", {"tls": "good"}),
+    "broken-proxied-tls.test": (2625, "smtp-proxied", {"tls": "broken"}),
     "lmtp.test": (2623, "lmtp:inet", {}),
 }
 
@@ -142,6 +144,9 @@ service_throttle_time = 1s
 MORE_SERVICES = f"""
 smtp-encrypted unix - - y - - smtp
   -o smtp_tls_security_level=encrypt
+smtp-proxied unix - - y - - smtp
+  -o smtp_tls_security_level=encrypt
+  -o smtp_tls_connection_reuse=yes
 smtp-perhaps unix - - y - - smtp
   -o smtp_tls_security_level=may
 smtp-implicit unix - - y - - smtp
@@ -169,6 +174,7 @@ cleanup-warning unix n - y - 0 cleanup
 smtpd pass - - y - - smtpd
 dnsblog unix - - n - 0 dnsblog
 tlsproxy unix - - y - 0 tlsproxy
+  -o tlsproxy_client_security_level=may
 """
 
 
