@@ -7,7 +7,6 @@ import watch
 from beds import postfix
 from beds.bed import SUITES
 from beds.mailbed import MailBed
-from beds.peers import Milter
 from beds.postfix_static import StaticPostfixBed
 from collector import Collector
 from postfix_agents_steps import STEPS  # noqa: F401: conftest.py makes a test of each
@@ -19,7 +18,6 @@ KINDS = [(suite, kind) for suite in SUITES for kind in (MailBed, StaticPostfixBe
 def bed(request):
     suite, kind = request.param
     with kind(suite) as made:
-        made.milter = Milter(made, 10041)
         postfix_agents_steps.configure(made)
         yield made
 

@@ -3,7 +3,7 @@
 from . import clients, dovecot, postfix
 from .bed import Bed
 from .dovecot_peers import LoginPolicy, Relay
-from .peers import Policy, Sink
+from .peers import Milter, NameServer, Policy, Sink
 
 
 class MailBed(Bed):
@@ -15,9 +15,13 @@ class MailBed(Bed):
                      "-subj", "/CN=mx.bed.test", "-keyout", "/etc/ssl/key.pem", "-out", "/etc/ssl/cert.pem")
             self.write("/etc/ssl/bed.pem", self.path("/etc/ssl/key.pem").read_text() + self.path("/etc/ssl/cert.pem").read_text())
             self.sink = Sink(self, 25, postfix.SINK)
+            for port, _, how in postfix.SINKS.values():
+                Sink(self, port, postfix.SINK, **how)
             self.relay = Relay(self, dovecot.RELAY_PORT)
             self.policy = Policy(self, 10040)
             self.login_policy = LoginPolicy(self, dovecot.POLICY_PORT, {dovecot.OTHER_USER: -1, dovecot.FULL_USER: 1})
+            self.milter = Milter(self, 10041)
+            NameServer(self, postfix.ZONE)
             dovecot.configure(self)
             postfix.configure(self)
             postfix.start(self)  # first: it makes the directory of the socket that Dovecot serves for it
