@@ -29,12 +29,12 @@ def test_every_event_is_exported(collector):
 
 
 @pytest.mark.parametrize("times, action, reason", [
-    (3, refused("imap"), "password_mismatch"),
-    (2, refused("pop3", user=UNKNOWN_USER), "user_unknown"),
+    (3, refused("imap"), "password-mismatch"),
+    (2, refused("pop3", user=UNKNOWN_USER), "user-unknown"),
     (1, refused("submission", user=ELSEWHERE_USER, password=PASSWORD), "rejected"),
     (2, cram_md5("wrong", "NO"), "rejected"),  # the database gave the password, and does not hear what came of it
-    (2, refused("imap", user=EXPIRED_USER, password=PASSWORD), "password_expired"),
-    (1, with_settings(POLICY, refused("imap", user=OTHER_USER, password=PASSWORD)), "policy"),
+    (2, refused("imap", user=EXPIRED_USER, password=PASSWORD), "expired"),
+    (1, with_settings(POLICY, refused("imap", user=OTHER_USER, password=PASSWORD)), "rejected"),
 ], ids=lambda value: value if isinstance(value, str) else None)
 def test_reason_of_failed_login(watched, collector, times, action, reason):
     before = collector.by_label("dovecot", "auth.failed", "reason")
