@@ -462,13 +462,35 @@ static void test_disabled_blocks(void **state)
 	world_close(&w);
 }
 
+/* Where nothing tells that sessions end, those that were there before us are not counted either. */
+static void test_seed_of_nothing(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_of_blocks(&w, NULL);
+	w.target.file_cnt = 0;
+	plan_free(&w.plan);
+	world_plan(&w);
+	assert_int_equal(w.plan->seed_cnt, 0);
+	assert_int_equal(w.plan->gauge_cnt, 0);
+	assert_int_equal(w.plan->directory_cnt, 1);
+	w.target.file_cnt = 1; /* which is open */
+	world_close(&w);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_rows),   cmocka_unit_test(test_builds),
-	    cmocka_unit_test(test_files),  cmocka_unit_test(test_broken_file),
-	    cmocka_unit_test(test_json),   cmocka_unit_test(test_shadow_stack),
-	    cmocka_unit_test(test_blocks), cmocka_unit_test(test_disabled_blocks),
+	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_builds),
+	    cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_broken_file),
+	    cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_shadow_stack),
+	    cmocka_unit_test(test_blocks),
+	    cmocka_unit_test(test_disabled_blocks),
+	    cmocka_unit_test(test_seed_of_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
