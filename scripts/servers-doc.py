@@ -7,6 +7,7 @@ What people need to know of a row stands in its `note`, what cannot be seen in [
 the row itself.
 """
 import pathlib
+import re
 import sys
 import tomllib
 
@@ -52,16 +53,37 @@ def place(row, objects):
     return f"{file}: `{listed(row['symbol'])[0]}`" + (", its return" if row.get("when") == "return" else "")
 
 
+SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Za-z`*])")
+SUBJECT = re.compile(r"([a-z0-9-]+\.[a-z0-9-]+)\b")
+
+
+def about(note, event, known):
+    """What of a note concerns this event: a sentence that begins with an event's name ("auth.error: ...") begins what is
+    said of that one; what stands before is of all that is counted, but not of gauges and histograms."""
+    subject, kept = None, []
+    mine = (None, event) if known[event].get("kind", "counter") == "counter" else (event,)
+    for sentence in SENTENCE.split(note.strip()):
+        begins = SUBJECT.match(sentence)
+        if begins and begins[1] in known:
+            subject = begins[1]
+            if sentence.startswith(f"{event}: "):
+                sentence = sentence.removeprefix(f"{event}: ")
+                sentence = sentence[0].upper() + sentence[1:]
+        if subject in mine:
+            kept.append(sentence)
+    return " ".join(kept)
+
+
 class Event:
     def __init__(self):
         self.labels, self.notes, self.places, self.limits = set(), [], [], []
 
     def add(self, where, what):
-        if what not in where:
+        if what and what not in where:
             where.append(what)
 
 
-def events_of(catalog):
+def events_of(catalog, known):
     choices = catalog.get("choice", {})
     found = {}
     for row in catalog["probe"]:
@@ -70,9 +92,7 @@ def events_of(catalog):
                 event = found.setdefault(name, Event())
                 if name not in listed(rule.get("hold")) + listed(rule.get("release")):
                     event.labels |= labels(rule)
-                for note in (row.get("note"), rule.get("note")):
-                    if note:
-                        event.add(event.notes, note)
+                event.add(event.notes, about(row.get("note", ""), name, known))
                 event.add(event.places, place(row, catalog["object"]))
     for directory in catalog.get("directory", []):
         event = found.setdefault(directory["event"], Event())
@@ -111,12 +131,13 @@ def page():
         server = catalog["server"]
         text += [f"## {server.get('title', server['name'])}", server.get("about", ""), ""]
         text += ["| event | counted when | where | not seen |", "|---|---|---|---|"]
-        for name, event in sorted(events_of(catalog).items()):
+        for name, event in sorted(events_of(catalog, kinds).items()):
             kind = kinds[name].get("kind", "counter")
             head = f"`{name}`" + (f", {kind}" if kind != "counter" else "")
             if event.labels:
                 head += "; by " + ", ".join(f"`{label}`" for label in sorted(event.labels))
-            counted = cell(event.notes or [kinds[name]["help"]])
+            told = [kinds[name]["help"]] if kind != "counter" or not event.notes else []
+            counted = cell(told + event.notes)
             text.append(f"| {head} | {counted} | {'; '.join(event.places)} | {cell(event.limits)} |")
         general = [limit["text"] for limit in catalog.get("limit", []) if not limit.get("events")]
         if general:
