@@ -3,7 +3,7 @@
 """servers-doc.py [--check] - make docs/SERVERS.md from the catalog: for every server and event what is counted, where,
 and what is not. With --check: exit 1 if the file is not what would be made.
 
-What people need to know of a row stands in its `note`, what cannot be seen in [[limit]]; where a row is, is told from
+What people need to know of an event stands in [note] or in the `note` of a row, what cannot be seen in [[limit]]; where a row is, is told from
 the row itself.
 """
 import pathlib
@@ -101,6 +101,8 @@ def events_of(catalog, known):
     for seed in catalog.get("seed", []):
         event = found.setdefault(seed["event"], Event())
         event.add(event.places, f"sockets of {', '.join(listed(seed['who']))} at the start")
+    for name, note in catalog.get("note", {}).items():
+        found.setdefault(name, Event()).add(found[name].notes, note)
     for limit in catalog.get("limit", []):
         for name in limit.get("events", []):
             found.setdefault(name, Event()).add(found[name].limits, limit["text"])

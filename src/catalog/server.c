@@ -314,6 +314,24 @@ static int read_limit(struct server_tables *tables, const struct toml_node *node
 	return ret;
 }
 
+/* read_notes - [note] "EVENT" = "...": what one should know of it on this server; for readers only */
+static int read_notes(struct server_tables *tables, const struct toml_node *notes)
+{
+	struct reader *reader = tables->reader;
+	const char *prose;
+	int ret = read_kind(reader, notes, TOML_TABLE);
+
+	for (size_t i = 0; !ret && i < notes->count; i++) {
+		const struct toml_node *note = &notes->items[i];
+
+		if (!events_find(tables->events, note->key))
+			ret = fail_key(reader, note, "unknown event %s", shown(reader, note->key));
+		else
+			ret = read_text(reader, note, PROSE_BYTES, &prose);
+	}
+	return ret;
+}
+
 /* read_list - [[NAME]] */
 static int read_list(struct server_tables *tables, const struct toml_node *list,
 		     int (*read)(struct server_tables *tables, const struct toml_node *node))
@@ -331,6 +349,7 @@ static int read_list(struct server_tables *tables, const struct toml_node *list,
 /* read_lists - sections that stand before or behind the rows, whatever the order in the file */
 static int read_lists(struct server_tables *tables, const struct toml_node *root)
 {
+	const struct toml_node *notes = toml_get(root, "note");
 	static const struct {
 		const char *key;
 		int (*read)(struct server_tables *tables, const struct toml_node *node);
@@ -343,7 +362,7 @@ static int read_lists(struct server_tables *tables, const struct toml_node *root
 		if (list)
 			ret = read_list(tables, list, lists[i].read);
 	}
-	return ret;
+	return ret || !notes ? ret : read_notes(tables, notes);
 }
 
 /* read_sections - in an order in which each finds the names that it may use */
@@ -396,7 +415,7 @@ int catalog_parse_server(struct server_def **out, const struct events *events, c
 			 size_t len, struct arena *mem, char err[static 512])
 {
 	static const char *const keys[] = {"server", "object", "callee",    "constant", "layout", "slot", "label",
-					   "choice", "seed",   "directory", "limit",    "cost",   "probe"};
+					   "choice", "seed",   "directory", "limit",    "cost",   "note", "probe"};
 	struct reader reader = {.file = arena_strdup(mem, file), .text = text, .len = len, .mem = mem, .err = err};
 	struct server_tables tables;
 	const struct toml_node *root, *server, *rows;
