@@ -47,7 +47,7 @@ def rules(row):
 
 def place(row, objects):
     """Where a row is, in a few words."""
-    file = objects[row["object"]]["file"].rstrip("*")
+    file = ", ".join(objects[row["object"]]["file"].strip("*").removeprefix("@(").removesuffix(")").split("|"))
     if "call" in row:
         return f"{file}: calls of `{row['call']}`"
     return f"{file}: `{listed(row['symbol'])[0]}`" + (", its return" if row.get("when") == "return" else "")
@@ -138,7 +138,8 @@ def page():
             head = f"`{name}`" + (f", {kind}" if kind != "counter" else "")
             if event.labels:
                 head += "; by " + ", ".join(f"`{label}`" for label in sorted(event.labels))
-            told = [kinds[name]["help"]] if kind != "counter" or not event.notes else []
+            adds = kind != "counter" or not event.notes or event.notes[0].startswith(("Also ", "Per ", "Only "))
+            told = [kinds[name]["help"]] if adds else []
             counted = cell(told + event.notes)
             text.append(f"| {head} | {counted} | {'; '.join(event.places)} | {cell(event.limits)} |")
         general = [limit["text"] for limit in catalog.get("limit", []) if not limit.get("events")]
