@@ -43,3 +43,23 @@ def test_reason_of_failed_login(watched, collector, times, action, reason):
     want = {reason: times}
     wait_until(lambda: dict(collector.by_label("dovecot", "auth.failed", "reason") - before) == want,
                lambda: f"{want}, got {collector.by_label('dovecot', 'auth.failed', 'reason') - before}", timeout=5)
+
+
+def test_metrics_agree(watched, collector):
+    """After all of the above: each end and each verdict had its time, and nothing is open."""
+    def number(event):
+        return collector.counts("dovecot")[metric(event)]
+
+    def times(event, **labels):
+        return collector.histogram("dovecot", event, **labels).count
+
+    for counted, timed in {"imap.connection-end": "imap.request-time", "pop3.connection-end": "pop3.request-time",
+                           "manage-sieve.connection-end": "sieve.request-time", "smtp.connection-end": "smtp.request-time",
+                           "tls.handshake": "tls.handshake-time", "message-ingest.lmtp": "message-ingest.time"}.items():
+        assert times(timed) == number(counted), timed
+    for protocol in ("lmtp", "submission"):
+        assert times("smtp.request-time", protocol=protocol) == collector.by_label("dovecot", "smtp.connection-end", "protocol")[protocol]
+    # An exchange that the client breaks off has no verdict.
+    assert times("auth.time") == sum(number(f"auth.{end}") for end in ("success", "failed", "error")) - number("auth.sasl-aborted")
+    for family in ("imap", "pop3", "sieve", "smtp"):
+        assert collector.gauge("dovecot", f"{family}.active-connections") == 0
