@@ -31,7 +31,8 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 class _SinkSession(socketserver.StreamRequestHandler):
     """What a recipient's local part begins with decides about it: "refuse" 550, "later" 450, "drop" closes, else 250;
-    and about the message: "nodata" refuses DATA, "spam" its text, all others are taken."""
+    and about the message: "nodata" refuses DATA, "spam" its text, all others are taken. "slow" is not answered before the
+    sink's gate is opened."""
 
     def handle(self):
         how = self.server
@@ -51,6 +52,10 @@ class _SinkSession(socketserver.StreamRequestHandler):
                     self.say("550 5.1.1 no such user here")
                 elif local_part.startswith("later"):
                     self.say("450 4.2.1 come back later")
+                elif local_part.startswith("slow"):
+                    self.server.gate.wait(30)
+                    accepted.append(local_part)
+                    self.say("250 2.1.5 ok")
                 else:
                     accepted.append(local_part)
                     self.say("250 2.1.5 ok")
@@ -111,6 +116,7 @@ class Sink(_Server):
 
     def __init__(self, bed, port, address="127.0.0.1", greeting="220 sink.test ESMTP", tls=None, password=None, deaf=False):
         self.messages = 0
+        self.gate = threading.Event()
         self.greeting, self.tls, self.password, self.deaf = greeting, tls, password, deaf
         if tls:
             self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
