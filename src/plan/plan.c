@@ -262,8 +262,8 @@ static void plan_gauges(struct planner *p)
 			continue;
 		plan->directories = arena_grow(plan->mem, plan->directories, plan->directory_cnt, &plan->directory_cap,
 					       sizeof(*plan->directories));
-		plan->directories[plan->directory_cnt++] =
-		    (struct plan_directory){directory, p->target, series_of_directory(plan, server, directory)};
+		plan->directories[plan->directory_cnt++] = (struct plan_directory){
+		    directory, p->target, series_of_directory(plan, p->config, server, directory)};
 	}
 }
 

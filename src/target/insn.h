@@ -42,8 +42,8 @@ struct insn_needs {
 int insn_entry_site(const struct elf_image *elf, uint64_t addr, bool is_return, struct insn_needs needs,
 		    struct insn_site *out, char err[static 256]);
 
-/* insn_first_load - displacement of the first 8-byte load whose base is the register of the first argument,
- * in straight line from the function's start and before that register is written. 0 or -ENOENT. */
+/* insn_first_load - displacement of the first load of 8 or (SSE) 16 bytes whose base is the register of the first
+ * argument, in straight line from the function's start and before that register is written. 0 or -ENOENT. */
 int insn_first_load(const struct elf_image *elf, uint64_t func_addr, int64_t *displacement);
 
 #endif

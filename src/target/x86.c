@@ -192,6 +192,18 @@ static void set_move(struct x86_effect *out, enum x86_move move, int dst, int sr
 	out->src = src;
 }
 
+/* set_load - of `bits` into a register */
+static void set_load(struct x86_effect *out, const ZydisDecodedOperand *to, const ZydisDecodedOperand *from,
+		     unsigned bits)
+{
+	if (to->type != ZYDIS_OPERAND_TYPE_REGISTER || to->size != bits || from->type != ZYDIS_OPERAND_TYPE_MEMORY ||
+	    from->mem.index != ZYDIS_REGISTER_NONE ||
+	    (from->mem.segment != ZYDIS_REGISTER_DS && from->mem.segment != ZYDIS_REGISTER_SS))
+		return;
+	out->load_base = gpr(from->mem.base);
+	out->displacement = from->mem.disp.value;
+}
+
 static void find_move(struct x86_effect *out, const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands)
 {
 	switch (insn->mnemonic) {
@@ -202,12 +214,13 @@ static void find_move(struct x86_effect *out, const ZydisDecodedInstruction *ins
 			break;
 		}
 		set_move(out, X86_MOVE_COPY, place(&operands[0]), place(&operands[1]));
-		if (operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER && operands[0].size == 64 &&
-		    operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[1].mem.index == ZYDIS_REGISTER_NONE &&
-		    (operands[1].mem.segment == ZYDIS_REGISTER_DS || operands[1].mem.segment == ZYDIS_REGISTER_SS)) {
-			out->load_base = gpr(operands[1].mem.base);
-			out->displacement = operands[1].mem.disp.value;
-		}
+		set_load(out, &operands[0], &operands[1], 64);
+		break;
+	case ZYDIS_MNEMONIC_MOVDQU: /* two members beside each other, such as a struct timeval */
+	case ZYDIS_MNEMONIC_MOVDQA:
+	case ZYDIS_MNEMONIC_MOVUPS:
+	case ZYDIS_MNEMONIC_MOVAPS:
+		set_load(out, &operands[0], &operands[1], 128);
 		break;
 	case ZYDIS_MNEMONIC_XOR:
 		if (operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&

@@ -64,7 +64,8 @@ struct x86_effect {
 	uint32_t written; /* bits of the registers that may be changed, also in part */
 	enum x86_move move;
 	int dst, src;
-	/* a `mov` of 8 bytes from memory at `base` + `displacement` without an index; else X86_NO_REGISTER */
+	/* a `mov` of 8 bytes, or of 16 by an SSE register, from memory at `base` + `displacement` without an index;
+	 * else X86_NO_REGISTER */
 	int load_base;
 	int64_t displacement;
 };

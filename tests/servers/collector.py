@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program under test: start it, read what it exports, end it."""
 import collections
+import dataclasses
 import json
 import os
 import pathlib
@@ -18,9 +19,20 @@ SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
+def _name(event):
+    return "mail_" + re.sub(r"[^a-z0-9]", "_", event)
+
+
 def metric(event):
     """The name of an event's counter at the Prometheus endpoint."""
-    return "mail_" + re.sub(r"[^a-z0-9]", "_", event) + "_total"
+    return _name(event) + "_total"
+
+
+@dataclasses.dataclass
+class Histogram:
+    count: int
+    sum: float
+    buckets: dict  # upper bound -> values up to it
 
 
 def free_port():
@@ -95,6 +107,28 @@ class Collector:
             if name == metric(event) and labels.get("server") == server:
                 total[labels.get(label)] += int(value)
         return +total
+
+    def gauge(self, server, event):
+        """The sum over its labels, or None if it is not exported."""
+        values = [value for name, labels, value in self.samples() if name == _name(event) and labels.get("server") == server]
+        return sum(values) if values else None
+
+    def histogram(self, server, event, **labels):
+        """The sum of those that have these labels."""
+        names = re.compile(re.escape(_name(event)) + "(?:_seconds|_bytes)?_(bucket|sum|count)")
+        total = Histogram(0, 0.0, {})
+        for name, found, value in self.samples():
+            part = names.fullmatch(name)
+            if not part or {"server": server, **labels}.items() - found.items():
+                continue
+            if part[1] == "count":
+                total.count += int(value)
+            elif part[1] == "sum":
+                total.sum += value
+            else:
+                bound = float(found["le"])
+                total.buckets[bound] = total.buckets.get(bound, 0) + int(value)
+        return total
 
     def plan(self):
         done = subprocess.run([BINARY, "plan", "--format", "json", "--config.file", self.file, *self.arguments],

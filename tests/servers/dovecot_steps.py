@@ -9,8 +9,8 @@ import time
 import pytest
 
 from beds import dovecot
-from beds.dovecot import (BROKEN_USER, DOMAIN, ELSEWHERE_USER, EXPIRED_USER, FULL_USER, NO_HOME_USER, NO_UID_USER, NOLOGIN_USER, OTHER_USER, PAM_USER, PASSWORD,
-                          PROXY_USER, SECOND_USER, SIEVE_USER, SUBMISSION_MAX, USER)
+from beds.dovecot import (BROKEN_USER, DEAD_PROXY_USER, DOMAIN, ELSEWHERE_USER, EXPIRED_USER, FULL_USER, NO_HOME_USER, NO_UID_USER, NOLOGIN_USER,
+                          OTHER_USER, PAM_USER, PASSWORD, PROXY_USER, SECOND_USER, SIEVE_USER, SUBMISSION_MAX, TLS_PROXY_USER, USER)
 from steps import table
 
 UNKNOWN_USER = f"missing@{DOMAIN}"
@@ -357,6 +357,14 @@ def with_settings(text, *actions):
     return action
 
 
+def two_proxied(bed):
+    with bed.imap() as c, bed.imap() as other:
+        for each in (c, other):
+            each.login("PLAIN", PROXY_USER, PASSWORD)
+        c.logout()
+        other.logout()
+
+
 def cram_md5(password, want="OK"):
     def action(bed):
         with bed.imap() as c:
@@ -436,6 +444,14 @@ def crowd(bed):
     action = imap(("SELECT INBOX", "OK"), 500)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(action, bed) for _ in range(40)]:
+            done.result()
+
+
+def throng(bed):
+    """500 sessions of 50 clients at once."""
+    action = imap(("SELECT INBOX", "OK"))
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        for done in [pool.submit(action, bed) for _ in range(500)]:
             done.result()
 
 
@@ -616,6 +632,14 @@ STEPS = table(MACROS, [
     ("proxied session, dropped", 2, session("imap", user=PROXY_USER, drop=True),
      "IMAP-DROPPED IMAP ALLOWED imap.login-result proxy.session-start proxy.session-end",
      "PROXIED-LOG"),
+    ("two proxied sessions at once", 1, two_proxied, "2*IMAP-USER 2*IMAP 2*ALLOWED 2*imap.login-result 2*proxy.session-start 2*proxy.session-end",
+     "2*PROXIED-LOG"),
+    ("proxied session over TLS", 2, session("imap", user=TLS_PROXY_USER),
+     "IMAP-USER tls.handshake IMAP ALLOWED imap.login-result proxy.session-start proxy.session-end", "PROXIED-LOG"),
+    ("proxied session that cannot be", 1, refused("imap", user=DEAD_PROXY_USER, password=PASSWORD, want={"imap": "NO"}),
+     "IMAP ALLOWED imap.login-result imap.login-aborted log.error", "0*auth.success"),
+    ("proxied session that cannot be, POP3", 1, refused("pop3", user=DEAD_PROXY_USER, password=PASSWORD, want={"pop3": "-ERR"}),
+     "POP3 ALLOWED log.error", "0*auth.success"),
     ("POP3, proxied session", 2, session("pop3", user=PROXY_USER), "POP3-USER POP3 ALLOWED proxy.session-start proxy.session-end",
      "POP3 auth.success"),
     ("ManageSieve, proxied session", 2, session("sieve", user=PROXY_USER), "SIEVE-USER SIEVE ALLOWED proxy.session-start proxy.session-end",
@@ -687,6 +711,7 @@ STEPS = table(MACROS, [
 
     ("reload in sessions", 2, reload_in_session, "2*IMAP-USER POP3-USER 2*imap.select FILED"),
     ("many clients at once", 1, crowd, "40*IMAP-USER 40*imap.select 40*FILED"),
+    ("500 logins", 1, throng, "500*IMAP-USER 500*imap.select"),
 ])
 
 # What the releases do in different ways: (name, times, action, events of one time of 2.3, of 2.4).

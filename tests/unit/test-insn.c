@@ -171,8 +171,8 @@ static void test_first_load(void **state)
 		int ret;
 		int64_t want;
 	} cases[] = {
-	    {"l_plain", 0, 0x168},    {"l_late", 0, -0x28},   {"l_written", -ENOENT, 0},
-	    {"l_called", -ENOENT, 0}, {"l_none", -ENOENT, 0},
+	    {"l_plain", 0, 0x168},     {"l_late", 0, -0x28},     {"l_two", 0, 0x90},     {"l_two_indexed", 0, 0x30},
+	    {"l_written", -ENOENT, 0}, {"l_called", -ENOENT, 0}, {"l_none", -ENOENT, 0},
 	};
 
 	(void)state;

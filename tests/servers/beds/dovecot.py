@@ -13,6 +13,8 @@ ELSEWHERE_USER = f"elsewhere@{DOMAIN}"  # may only log in from an address that n
 BROKEN_USER = "alice@broken.test"  # the file with this domain's users can not be read
 NOLOGIN_USER = f"nologin@{DOMAIN}"  # is told off after the right password
 PROXY_USER = f"proxy@{DOMAIN}"  # is OTHER_USER of another server, which is this one, too
+TLS_PROXY_USER = f"tls-proxy@{DOMAIN}"  # the same, reached by TLS
+DEAD_PROXY_USER = f"dead-proxy@{DOMAIN}"  # the same at a server that is not there
 SIEVE_USER = f"sieve@{DOMAIN}"  # has the script below
 NO_UID_USER, NO_HOME_USER = f"no-uid@{DOMAIN}", f"no-home@{DOMAIN}"  # can log in, but have no mailbox
 SECOND_USER = "alice@second.test"  # the first password database knows another password, the second the right one
@@ -217,7 +219,9 @@ account required pam_permit.so
 def configure(bed):
     quota = {"bookworm": "userdb_quota_rule=*:bytes=3000", "trixie": "userdb_quota_storage_size=3000B"}[bed.suite]
     users = _users(bed, (USER, ""), (OTHER_USER, ""), (FULL_USER, quota), (ELSEWHERE_USER, "allow_nets=192.0.2.1"), (SIEVE_USER, ""),
-                   (NOLOGIN_USER, "nologin reason=closed"), (PROXY_USER, f"proxy host=127.0.0.1 destuser={OTHER_USER}"))
+                   (NOLOGIN_USER, "nologin reason=closed"), (PROXY_USER, f"proxy host=127.0.0.1 destuser={OTHER_USER}"),
+                   (TLS_PROXY_USER, f"proxy host=127.0.0.1 port={PORTS['imaps']} ssl=any-cert destuser={OTHER_USER}"),
+                   (DEAD_PROXY_USER, f"proxy host=127.0.0.1 port=1 destuser={OTHER_USER}"))
     bed.write(f"/etc/dovecot/users.{DOMAIN}", users + f"{NO_UID_USER}:{{PLAIN}}{PASSWORD}:7:7::/srv/mail/nobody::\n"
               f"{NO_HOME_USER}:{{PLAIN}}{PASSWORD}:2000:2000::/proc/nobody::\n")
     bed.write("/etc/dovecot/users.broken.test", users, mode=0o000)

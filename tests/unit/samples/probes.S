@@ -199,13 +199,27 @@ FUNCTION(l_late)
 	mov 0x10(%rdi), %eax
 	mov (%rdi,%rax), %rdx
 	mov %rax, 0x18(%rdi)
-	movaps 0x20(%rdi), %xmm0
+	movaps %xmm0, 0x20(%rdi)
+	movss 0x24(%rdi), %xmm0
 	test %rax, %rax
 	je 1f
 	mov -0x28(%rdi), %rdi
 1:	pop %rbx
 	ret
 END(l_late)
+
+FUNCTION(l_two)
+	endbr64
+	movdqu 0x90(%rdi), %xmm0
+	movups %xmm0, (%rsi)
+	ret
+END(l_two)
+
+FUNCTION(l_two_indexed)
+	movups 0x10(%rdi,%rax), %xmm0
+	movaps 0x30(%rdi), %xmm1
+	ret
+END(l_two_indexed)
 
 FUNCTION(l_written)
 	mov %rsi, %rdi
