@@ -28,10 +28,11 @@ def settles(read, want):
     assert read() == want
 
 
-@pytest.fixture(scope="module")
-def collector(bed, tmp_path_factory):
+@pytest.fixture
+def collector(bed, tmp_path):
+    """A new one for each test: some of them start Postfix again."""
     postfix.wait_idle(bed)
-    with Collector(tmp_path_factory.mktemp("collector"), pid=postfix.master_pid(bed)) as running:
+    with Collector(tmp_path, pid=postfix.master_pid(bed)) as running:
         yield running
 
 
@@ -187,7 +188,7 @@ def test_directory_that_is_missing(bed, tmp_path):
 
 
 def test_restart(bed, tmp_path):
-    with Collector(tmp_path, pid=None) as collector, session(bed):
+    with Collector(tmp_path) as collector, session(bed):
         settles(lambda: connections(collector), 1)
         bed.run("postfix", "stop")
         settles(lambda: connections(collector), 0)
