@@ -496,6 +496,11 @@ def notified(bed):
     postfix.wait_idle(bed)
 
 
+def submitted_at_once(*recipients):
+    """Without waiting for what becomes of it."""
+    return lambda bed: bed.run("sendmail", "-f", LOCAL, *recipients, text_in="Subject: test\n\nHello.\n")
+
+
 def submitted(*arguments, text="Subject: test\n\nHello.\n"):
     def action(bed):
         bed.run("sendmail", "-f", LOCAL, *arguments, text_in=text)
@@ -506,8 +511,7 @@ def submitted(*arguments, text="Subject: test\n\nHello.\n"):
 def requeued(bed):
     """postsuper -r: a new message, but none that came in."""
     authenticated("later@sink.test")(bed)
-    bed.run("postsuper", "-r", "ALL")
-    bed.run("postkick", "public", "pickup", "W")
+    postfix.requeue(bed)
     postfix.forget_deferred(bed)
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways of messages, counted in libraries where Postfix has them, and in the daemons where it has not."""
+import dataclasses
+
 import pytest
 
 import postfix_agents_steps
@@ -31,5 +33,12 @@ def watched(bed, request, tmp_path_factory):
         yield watch.Watch(bed, {"postfix": collector})
 
 
-def test_step(watched, step):
-    watched.check(step, "postfix")
+@pytest.fixture(scope="module")
+def lost(watched):
+    """What a build without shared libraries does not tell: see test_postfix_static.py."""
+    return {miss["event"] for collector in watched.collectors.values() for miss in collector.plan()["missing"] if not miss["partial"]}
+
+
+def test_step(watched, lost, step):
+    kept = {event: number for event, number in step.events.items() if event not in lost}
+    watched.check(dataclasses.replace(step, events=kept, log={**step.events, **step.log}), "postfix")

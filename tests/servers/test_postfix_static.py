@@ -12,6 +12,7 @@ from beds.postfix_static import StaticPostfixBed
 from collector import Collector
 from conftest import warm_up
 from postfix_steps import STEPS
+from test_postfix_metrics import test_connections, test_delays, test_labels, test_load, test_queue, test_sizes  # noqa: F401
 
 # (event, program, whether other programs or places count it), with a part of the reason. What is told by the result of a
 # library's function, or of a function that no text leads to, has no place of its own in such a build.
@@ -62,6 +63,20 @@ def watched(bed, request, tmp_path_factory):
         return
     with Collector(tmp_path_factory.mktemp("collector"), pid=postfix.master_pid(bed)) as collector:
         yield watch.Watch(bed, {"postfix": collector})
+
+
+@pytest.fixture(scope="module")
+def collector(watched):
+    """For the tests that are those of every build."""
+    if not watched.collectors:
+        pytest.skip("--log-only")
+    return watched.collectors["postfix"]
+
+
+@pytest.fixture(scope="module")
+def mortal(bed):
+    with StaticPostfixBed(bed.suite) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ class MailBed(Bed):
             self.policy = Policy(self, 10040)
             self.login_policy = LoginPolicy(self, dovecot.POLICY_PORT, {dovecot.OTHER_USER: -1, dovecot.FULL_USER: 1})
             self.milter = Milter(self, 10041)
-            NameServer(self, postfix.ZONE)
+            self.names = NameServer(self, postfix.ZONE)
             dovecot.configure(self)
             postfix.configure(self)
             postfix.start(self)  # first: it makes the directory of the socket that Dovecot serves for it

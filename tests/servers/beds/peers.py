@@ -8,6 +8,7 @@ import socketserver
 import ssl
 import struct
 import threading
+import time
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -31,8 +32,8 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 class _SinkSession(socketserver.StreamRequestHandler):
     """What a recipient's local part begins with decides about it: "refuse" 550, "later" 450, "drop" closes, else 250;
-    and about the message: "nodata" refuses DATA, "spam" its text, all others are taken. "slow" is not answered before the
-    sink's gate is opened."""
+    and about the message: "nodata" refuses DATA, "spam" its text, "slow" waits for the server's gate, all others are
+    taken."""
 
     def handle(self):
         how = self.server
@@ -52,10 +53,6 @@ class _SinkSession(socketserver.StreamRequestHandler):
                     self.say("550 5.1.1 no such user here")
                 elif local_part.startswith("later"):
                     self.say("450 4.2.1 come back later")
-                elif local_part.startswith("slow"):
-                    self.server.gate.wait(30)
-                    accepted.append(local_part)
-                    self.say("250 2.1.5 ok")
                 else:
                     accepted.append(local_part)
                     self.say("250 2.1.5 ok")
@@ -66,6 +63,9 @@ class _SinkSession(socketserver.StreamRequestHandler):
                 self.say("354 go on")
                 while (raw := self.rfile.readline()) not in (b".\r\n", b""):
                     pass
+                if accepted[0].startswith("slow"):
+                    how.waiting += 1
+                    how.gate.wait()
                 if accepted[0].startswith("spam"):
                     self.say("554 5.7.1 nobody wants that")
                     continue
@@ -115,8 +115,8 @@ class Sink(_Server):
     "implicit"; password: of alice, where a login is offered; deaf: refuses every greeting."""
 
     def __init__(self, bed, port, address="127.0.0.1", greeting="220 sink.test ESMTP", tls=None, password=None, deaf=False):
-        self.messages = 0
-        self.gate = threading.Event()
+        self.messages = self.waiting = 0
+        self.gate = threading.Event()  # of those that are slow: closed
         self.greeting, self.tls, self.password, self.deaf = greeting, tls, password, deaf
         if tls:
             self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -197,12 +197,14 @@ def _dns_name(name):
 
 
 class NameServer:
-    """Answers from `zone`: {name: {"A": [addresses], "MX": [(preference, host)]}}; other names do not exist."""
+    """Answers from `zone`: {name: {"A": [addresses], "MX": [(preference, host)]}}; other names do not exist.
+    delay_s: how long it thinks about each question."""
 
     TYPES = {1: "A", 15: "MX"}
 
     def __init__(self, bed, zone, address="127.0.0.1"):
         self._zone = zone
+        self.delay_s = 0.0
         self._socket = bed.socket(socket.SOCK_DGRAM)
         self._socket.bind((address, 53))
         threading.Thread(target=self._serve, daemon=True).start()
@@ -212,6 +214,7 @@ class NameServer:
         with contextlib.suppress(OSError):  # the socket is closed
             while True:
                 question, client = self._socket.recvfrom(1500)
+                time.sleep(self.delay_s)
                 self._socket.sendto(self._answer(question), client)
 
     def _answer(self, question):

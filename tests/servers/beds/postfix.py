@@ -112,7 +112,8 @@ relay_domains =
 smtpd_peername_lookup = no
 disable_dns_lookups = yes
 smtp_host_lookup = native
-transport_maps = inline:{{ {{ sink.test = smtp:[{SINK}] }}, {{ down.test = smtp:[127.2.0.9] }}, {", ".join(
+transport_maps = inline:{{ {{ sink.test = smtp:[{SINK}] }}, {{ down.test = smtp:[127.2.0.9] }}, {{ discard.test = discard: }},
+ {{ error.test = error:5.1.2 no such domain }}, {", ".join(
     [f"{{ {domain} = {transport}:[{SINK}]:{port} }}" for domain, (port, transport, _) in SINKS.items()]
     + [f"{{ {domain} = smtp-dns: }}" for domain in (*ZONE, "no-such.test")])} }}
 alias_maps =
@@ -227,17 +228,17 @@ def log(bed):
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def _queue(bed, *names):
+def queued(bed, *names):
     return [file for name in names for file in bed.path(f"/var/spool/postfix/{name}").rglob("*") if file.is_file()]
 
 
 def wait_idle(bed):
     """Wait until every message is delivered, bounced or deferred."""
-    wait_until(lambda: not _queue(bed, "maildrop", "incoming", "active"), "an idle queue")
+    wait_until(lambda: not queued(bed, "maildrop", "incoming", "active"), "an idle queue")
 
 
 def deferred(bed):
-    return len(_queue(bed, "deferred"))
+    return len(queued(bed, "deferred"))
 
 
 def flush(bed):
@@ -247,6 +248,12 @@ def flush(bed):
     bed.run("postqueue", "-f")
     wait_until(lambda: len(re.findall("queue active", log(bed))) >= wanted, "the next try of deferred messages")
     wait_idle(bed)
+
+
+def requeue(bed):
+    """postsuper -r, and pickup looks at once what there is. It may be done before postkick has said all that it wanted to say."""
+    bed.run("postsuper", "-r", "ALL")
+    bed.run("postkick", "public", "pickup", "W", check=False)
 
 
 def forget_deferred(bed):
