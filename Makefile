@@ -39,7 +39,7 @@ GEN_OBJ    = $(patsubst src/export/%.proto,$(BUILD)/$(1)/%.pb-c.o,$(PROTOS)) $(B
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all bpf help clean deps run check unit fuzz fuzz-short bpf-tests kernels servers exporters lint format bench
+.PHONY: all bpf help clean deps run check unit fuzz fuzz-short bpf-tests kernels servers exporters lint format bench comparison docs
 
 all: $(BUILD)/mailgauge ## build the collector
 
@@ -211,6 +211,14 @@ $(BUILD)/bench/bench-%: tests/bench/%.c $(BUILD)/bpf/bed.o $(BUILD)/obj/libmailg
 bench: $(BUILD)/mailgauge $(addprefix $(BUILD)/bench/,library.so bench-hit bench-attach) ## what it costs (root)
 	$(Q)scripts/deps.sh check
 	$(Q)tests/bench/run.sh $(BUILD)
+
+comparison: $(BUILD)/mailgauge ## who counts right, mailgauge or a reader of the log: docs/COMPARISON.md (root)
+	$(Q)scripts/deps.sh check
+	$(Q)MAILGAUGE=$(abspath $<) python3 tests/bench/comparison.py >$(BUILD)/COMPARISON.md
+	$(Q)mv $(BUILD)/COMPARISON.md docs/COMPARISON.md
+
+docs: ## docs/SERVERS.md, made from the catalog
+	$(Q)scripts/servers-doc.py
 
 lint: ## format, layers, clang's analyser, scripts
 	$(Q)scripts/lint.sh

@@ -14,8 +14,8 @@
 #include <linux/types.h> /* the BPF side has __u64 from vmlinux.h */
 #endif
 
-#define PROBE_SPECS  4096  /* attach points of all files together, and cases of switches */
-#define PROBE_RULES  8192  /* rules of all specs together */
+#define PROBE_SPECS  8192  /* attach points of all files together, and cases of switches */
+#define PROBE_RULES  16384 /* rules of all specs together */
 #define PROBE_SERIES 8192  /* cells of one CPU's row: a counter is one, a histogram several */
 #define PROBE_CASES  4096  /* entries of all switches together */
 #define PROBE_STORE  65536 /* remembered values, all slots together; the oldest give way */

@@ -71,6 +71,7 @@ step format format
 step layers scripts/check-layers.sh
 step layers-self-test scripts/check-layers.sh --self-test
 step analyze analyze
+step docs scripts/servers-doc.py --check
 step scripts scripts
 step python python
 [ -z "$failed" ]

@@ -64,28 +64,32 @@ struct layout_def {
 	int line, col;
 };
 
+struct label_text {
+	const char *text;
+	size_t value; /* index into values */
+};
+
 /* The values that a looked-up label can have: [label.NAME], NAME being the label's. `texts` says which value a text
  * becomes; what is no such text becomes `other`. */
 struct label_set {
 	const char *name;
 	const char **values; /* the other one is the last */
 	size_t value_cnt;
-	struct label_text {
-		const char *text;
-		size_t value; /* index into values */
-	} * texts;
+	struct label_text *texts;
 	size_t text_cnt;
 	size_t other;
 	int line, col;
 };
 
+struct choice_text {
+	const char *text;
+	const struct event_def *event; /* a counter */
+};
+
 /* A table of events by a text: [choice.NAME]. What is no such text counts nothing. */
 struct choice_def {
 	const char *name;
-	struct choice_text {
-		const char *text;
-		const struct event_def *event; /* a counter */
-	} * texts;                             /* in the order of the file; several may name one event */
+	struct choice_text *texts; /* in the order of the file; several may name one event */
 	size_t text_cnt;
 	int line, col;
 };
@@ -250,6 +254,12 @@ struct directory_def {
 	int line, col;
 };
 
+/* What the probes cost, measured with everything enabled: [[cost]] for = "one message ...", hits = 20. */
+struct cost_def {
+	const char *what;
+	unsigned hits;
+};
+
 struct server_def {
 	const char *name; /* the label server */
 	const char *file; /* the catalog file, for messages */
@@ -269,6 +279,8 @@ struct server_def {
 	size_t seed_cnt;
 	struct directory_def *directories;
 	size_t directory_cnt;
+	struct cost_def *costs;
+	size_t cost_cnt;
 	const struct event_def **events; /* all that it gives; sorted by name */
 	size_t event_cnt;
 	int line, col; /* of its name */

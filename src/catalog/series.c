@@ -141,6 +141,36 @@ static int note_directory(const struct series_check *check, const struct directo
 	return note_labels(check, directory->event, &labels, directory->line, directory->col);
 }
 
+/* check_added - what is added to a gauge is told only together with a count of what there was: both have the same
+ * labels */
+static int check_added(const struct series_check *check, const struct rule_def *rule, const struct act_def *act)
+{
+	const struct server_def *server = check->tables->server;
+
+	for (size_t i = 0; !act->dim_cnt && i < server->directory_cnt; i++)
+		if (server->directories[i].event == act->event &&
+		    is_same_labels(act->labels, act->label_cnt, server->directories[i].labels,
+				   server->directories[i].label_cnt))
+			return 0;
+	return fail_def(check->tables, rule, "no [[directory]] has \"%s\" with these labels", act->event->name);
+}
+
+static int check_all_added(const struct series_check *check)
+{
+	const struct server_def *server = check->tables->server;
+	int ret = 0;
+
+	for (size_t i = 0; i < server->probe_cnt; i++)
+		for (size_t k = 0; k < server->probes[i].rule_cnt; k++) {
+			const struct rule_def *rule = &server->probes[i].rules[k];
+
+			for (size_t n = 0; !ret && n < rule->act_cnt; n++)
+				if (rule->acts[n].kind == ACT_ADD)
+					ret = check_added(check, rule, &rule->acts[n]);
+		}
+	return ret;
+}
+
 static int check_seed(const struct series_check *check, const struct seed_def *seed)
 {
 	if (use_of(check, seed->event)->hold)
@@ -185,6 +215,8 @@ int check_series(struct server_tables *tables)
 		ret = check_held(&check, &tables->events->items[i]);
 	for (size_t i = 0; !ret && i < server->directory_cnt; i++)
 		ret = note_directory(&check, &server->directories[i]);
+	if (!ret)
+		ret = check_all_added(&check);
 	for (size_t i = 0; !ret && i < server->seed_cnt; i++)
 		ret = check_seed(&check, &server->seeds[i]);
 	if (!ret)

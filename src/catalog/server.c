@@ -267,6 +267,30 @@ static int read_section(struct server_tables *tables, const struct toml_node *ta
 	return ret;
 }
 
+/* read_cost - { for = "...", hits = N } */
+static int read_cost(struct server_tables *tables, const struct toml_node *node)
+{
+	static const char *const keys[] = {"for", "hits"};
+	struct reader *reader = tables->reader;
+	struct cost_def *cost = &tables->server->costs[tables->server->cost_cnt++];
+	const struct toml_node *what, *hits;
+	int64_t count;
+	int ret = read_keys(reader, node, KEYS(keys));
+
+	if (ret)
+		return ret;
+	what = toml_get(node, "for");
+	hits = toml_get(node, "hits");
+	if (!what || !hits)
+		return fail_missing(reader, node, what ? "hits" : "for");
+	ret = read_text(reader, what, TEXT_LENGTH, &cost->what);
+	if (!ret)
+		ret = read_integer(reader, hits, 1, 1000000, &count);
+	if (!ret)
+		cost->hits = (unsigned)count;
+	return ret;
+}
+
 /* read_limit - what cannot be seen of this server: for readers only */
 static int read_limit(struct server_tables *tables, const struct toml_node *node)
 {
@@ -290,6 +314,24 @@ static int read_limit(struct server_tables *tables, const struct toml_node *node
 	return ret;
 }
 
+/* read_notes - [note] "EVENT" = "...": what one should know of it on this server; for readers only */
+static int read_notes(struct server_tables *tables, const struct toml_node *notes)
+{
+	struct reader *reader = tables->reader;
+	const char *prose;
+	int ret = read_kind(reader, notes, TOML_TABLE);
+
+	for (size_t i = 0; !ret && i < notes->count; i++) {
+		const struct toml_node *note = &notes->items[i];
+
+		if (!events_find(tables->events, note->key))
+			ret = fail_key(reader, note, "unknown event %s", shown(reader, note->key));
+		else
+			ret = read_text(reader, note, PROSE_BYTES, &prose);
+	}
+	return ret;
+}
+
 /* read_list - [[NAME]] */
 static int read_list(struct server_tables *tables, const struct toml_node *list,
 		     int (*read)(struct server_tables *tables, const struct toml_node *node))
@@ -307,10 +349,11 @@ static int read_list(struct server_tables *tables, const struct toml_node *list,
 /* read_lists - sections that stand before or behind the rows, whatever the order in the file */
 static int read_lists(struct server_tables *tables, const struct toml_node *root)
 {
+	const struct toml_node *notes = toml_get(root, "note");
 	static const struct {
 		const char *key;
 		int (*read)(struct server_tables *tables, const struct toml_node *node);
-	} lists[] = {{"seed", read_seed}, {"directory", read_directory}, {"limit", read_limit}};
+	} lists[] = {{"seed", read_seed}, {"directory", read_directory}, {"limit", read_limit}, {"cost", read_cost}};
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < sizeof(lists) / sizeof(lists[0]); i++) {
@@ -319,7 +362,7 @@ static int read_lists(struct server_tables *tables, const struct toml_node *root
 		if (list)
 			ret = read_list(tables, list, lists[i].read);
 	}
-	return ret;
+	return ret || !notes ? ret : read_notes(tables, notes);
 }
 
 /* read_sections - in an order in which each finds the names that it may use */
@@ -365,13 +408,14 @@ static void tables_init(struct server_tables *tables, struct reader *reader, con
 	tables->server->choices = arena_array(mem, TABLES_MAX, sizeof(*tables->server->choices));
 	tables->server->seeds = arena_array(mem, TABLES_MAX, sizeof(*tables->server->seeds));
 	tables->server->directories = arena_array(mem, TABLES_MAX, sizeof(*tables->server->directories));
+	tables->server->costs = arena_array(mem, TABLES_MAX, sizeof(*tables->server->costs));
 }
 
 int catalog_parse_server(struct server_def **out, const struct events *events, const char *file, const char *text,
 			 size_t len, struct arena *mem, char err[static 512])
 {
-	static const char *const keys[] = {"server", "object", "callee", "constant",  "layout", "slot",
-					   "label",  "choice", "seed",   "directory", "limit",  "probe"};
+	static const char *const keys[] = {"server", "object", "callee",    "constant", "layout", "slot", "label",
+					   "choice", "seed",   "directory", "limit",    "cost",   "note", "probe"};
 	struct reader reader = {.file = arena_strdup(mem, file), .text = text, .len = len, .mem = mem, .err = err};
 	struct server_tables tables;
 	const struct toml_node *root, *server, *rows;

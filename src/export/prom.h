@@ -21,8 +21,8 @@ struct prom_options {
 void prom_name(struct buf *out, const struct family *family, const struct prom_options *options);
 /* prom_write - the whole exposition, appended to `out`; look at buf_failed() afterwards */
 void prom_write(struct buf *out, const struct snapshot *snap, const struct prom_options *options);
-/* prom_bound - a finite bound of a bucket in the form that receivers of OTLP give it, Prometheus 2 among them: 0.005, 1,
- * 1000000. Never with an exponent, so that pull and push make the same series. */
+/* prom_bound - a finite bound of a bucket in the form that receivers of OTLP give it, Prometheus 2 among them: 0.005,
+ * 1, 1000000. Never with an exponent, so that pull and push make the same series. */
 void prom_bound(struct buf *out, double bound);
 /* prom_number - a double in as few digits as give it back exactly; NaN, +Inf and -Inf as Prometheus writes them */
 void prom_number(struct buf *out, double value);

@@ -49,6 +49,27 @@ static void table_file(struct buf *out, const struct plan_file *file)
 	buf_putc(out, '\n');
 }
 
+/* is_first_of - is this the first file of its server? */
+static bool is_first_of(const struct plan *plan, size_t file)
+{
+	for (size_t i = 0; i < file; i++)
+		if (plan->files[i].server == plan->files[file].server)
+			return false;
+	return true;
+}
+
+/* table_costs - what was measured when the catalog was made, with everything enabled */
+static void table_costs(struct buf *out, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->file_cnt; i++) {
+		const struct server_def *server = plan->files[i].server;
+
+		for (size_t k = 0; is_first_of(plan, i) && k < server->cost_cnt; k++)
+			buf_printf(out, "%s  measured: %u hits for %s\n", server->name, server->costs[k].hits,
+				   server->costs[k].what);
+	}
+}
+
 void explain_table(struct buf *out, const struct plan *plan)
 {
 	size_t points = 0;
@@ -65,6 +86,7 @@ void explain_table(struct buf *out, const struct plan *plan)
 		buf_printf(out, "%s %s  %s: %s%s%s\n", miss->is_partial ? "partly" : "not counted:", miss->server->name,
 			   miss->event->name, miss->file, miss->file[0] ? ": " : "", miss->reason);
 	}
+	table_costs(out, plan);
 	buf_printf(out, "%zu probes, %zu series, %zu remarks\n", points, plan_count_series(plan), plan->miss_cnt);
 }
 
@@ -160,6 +182,23 @@ static void json_all_series(struct buf *out, const struct plan *plan)
 	}
 }
 
+static void json_costs(struct buf *out, const struct plan *plan)
+{
+	const char *sep = "";
+
+	for (size_t i = 0; i < plan->file_cnt; i++) {
+		const struct server_def *server = plan->files[i].server;
+
+		for (size_t k = 0; is_first_of(plan, i) && k < server->cost_cnt; k++, sep = ",") {
+			buf_printf(out, "%s{", sep);
+			json_key(out, "server", server->name);
+			buf_putc(out, ',');
+			json_key(out, "for", server->costs[k].what);
+			buf_printf(out, ",\"hits\":%u}", server->costs[k].hits);
+		}
+	}
+}
+
 void explain_json(struct buf *out, const struct plan *plan)
 {
 	const char *sep = "";
@@ -177,5 +216,7 @@ void explain_json(struct buf *out, const struct plan *plan)
 	}
 	buf_puts(out, "],\"series\":[");
 	json_all_series(out, plan);
+	buf_puts(out, "],\"costs\":[");
+	json_costs(out, plan);
 	buf_puts(out, "]}\n");
 }

@@ -338,7 +338,7 @@ static int lower_cells(struct builder *b, struct probe_act *out, const struct ac
 	const struct plan_series *series;
 	int cells = 0, text, cell;
 
-	out->series = series_add(plan, b->low->server, def);
+	out->series = series_add(plan, b->low->config, b->low->server, def);
 	series = &plan->series[out->series];
 	if (def->kind == ACT_CHOOSE) {
 		text = lower_value(b, def->value);

@@ -66,9 +66,11 @@ uint64_t text_hash(const char *text);
 
 /* series.c */
 /* series_add - index of the block of cells that this action moves, made if it is new */
-uint32_t series_add(struct plan *plan, const struct server_def *server, const struct act_def *act);
+uint32_t series_add(struct plan *plan, const struct config *config, const struct server_def *server,
+		    const struct act_def *act);
 /* series_of_directory - the same for a gauge of files */
-uint32_t series_of_directory(struct plan *plan, const struct server_def *server, const struct directory_def *directory);
+uint32_t series_of_directory(struct plan *plan, const struct config *config, const struct server_def *server,
+			     const struct directory_def *directory);
 /* series_stride - how many cells one step of looked-up label `dim` of the block is; -1: of the choice's event */
 uint32_t series_stride(const struct plan_series *series, int dim);
 /* gauge_add, bounds_add - index in the plan's table, made if it is new */

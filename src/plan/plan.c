@@ -225,6 +225,21 @@ static void plan_row(struct planner *p, const struct probe_def *probe)
 		add_row_misses(p, probe, WHY_NO_FILE, probe->object->file, missing);
 }
 
+/* is_held - is a place known where the instance's processes hold this gauge? Else what they held before we came would
+ * never be released. */
+static bool is_held(const struct planner *p, const struct event_def *gauge)
+{
+	const struct server_def *server = p->target->server;
+
+	for (size_t i = 0; i < server->probe_cnt; i++)
+		for (size_t k = 0; p->rows[i] == ROW_FOUND && k < server->probes[i].rule_cnt; k++)
+			for (size_t n = 0; n < server->probes[i].rules[k].act_cnt; n++)
+				if (server->probes[i].rules[k].acts[n].kind == ACT_HOLD &&
+				    server->probes[i].rules[k].acts[n].event == gauge)
+					return true;
+	return false;
+}
+
 /* plan_gauges - what the instance had before it was watched: connections of its processes, files in its directories */
 static void plan_gauges(struct planner *p)
 {
@@ -234,7 +249,7 @@ static void plan_gauges(struct planner *p)
 	for (size_t i = 0; i < server->seed_cnt; i++) {
 		const struct seed_def *seed = &server->seeds[i];
 
-		if (config_event_disabled(p->config, seed->event->name))
+		if (config_event_disabled(p->config, seed->event->name) || !is_held(p, seed->event))
 			continue;
 		plan->seeds = arena_grow(plan->mem, plan->seeds, plan->seed_cnt, &plan->seed_cap, sizeof(*plan->seeds));
 		plan->seeds[plan->seed_cnt++] =
@@ -247,8 +262,8 @@ static void plan_gauges(struct planner *p)
 			continue;
 		plan->directories = arena_grow(plan->mem, plan->directories, plan->directory_cnt, &plan->directory_cap,
 					       sizeof(*plan->directories));
-		plan->directories[plan->directory_cnt++] =
-		    (struct plan_directory){directory, p->target, series_of_directory(plan, server, directory)};
+		plan->directories[plan->directory_cnt++] = (struct plan_directory){
+		    directory, p->target, series_of_directory(plan, p->config, server, directory)};
 	}
 }
 

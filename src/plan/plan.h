@@ -22,6 +22,7 @@ struct config;
 struct plan_series {
 	const struct event_def **events; /* one, or one for each text of a choice: then that is the slowest dimension */
 	size_t event_cnt;
+	const bool *disabled; /* by event of a choice: it is not to be shown; NULL: none */
 	const struct server_def *server;
 	const struct label_def *labels;
 	size_t label_cnt;

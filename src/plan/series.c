@@ -18,8 +18,10 @@ static bool has_event(const struct plan_series *series, const struct event_def *
 	return false;
 }
 
-static void add_events(struct arena *mem, struct plan_series *series, const struct act_def *act)
+static void add_events(struct arena *mem, struct plan_series *series, const struct config *config,
+		       const struct act_def *act)
 {
+	bool *disabled;
 	size_t count = 0;
 
 	while (act_event(act, count))
@@ -28,6 +30,10 @@ static void add_events(struct arena *mem, struct plan_series *series, const stru
 	for (size_t i = 0; i < count; i++)
 		if (!has_event(series, act_event(act, i)))
 			series->events[series->event_cnt++] = act_event(act, i);
+	disabled = arena_array(mem, series->event_cnt, sizeof(*disabled));
+	for (size_t i = 0; i < series->event_cnt; i++)
+		disabled[i] = config_event_disabled(config, series->events[i]->name);
+	series->disabled = disabled;
 }
 
 static void add_sets(struct arena *mem, struct plan_series *series, const struct act_def *act)
@@ -73,7 +79,8 @@ static uint32_t push_series(struct plan *plan, struct plan_series *series)
 	return (uint32_t)plan->series_cnt++;
 }
 
-uint32_t series_add(struct plan *plan, const struct server_def *server, const struct act_def *act)
+uint32_t series_add(struct plan *plan, const struct config *config, const struct server_def *server,
+		    const struct act_def *act)
 {
 	struct plan_series series = {
 	    .server = server,
@@ -82,13 +89,14 @@ uint32_t series_add(struct plan *plan, const struct server_def *server, const st
 	    .is_level = act->kind == ACT_ADD,
 	};
 
-	add_events(plan->mem, &series, act);
+	add_events(plan->mem, &series, config, act);
 	add_sets(plan->mem, &series, act);
 	series.key = series_key(plan->mem, &series, act->choice);
 	return push_series(plan, &series);
 }
 
-uint32_t series_of_directory(struct plan *plan, const struct server_def *server, const struct directory_def *directory)
+uint32_t series_of_directory(struct plan *plan, const struct config *config, const struct server_def *server,
+			     const struct directory_def *directory)
 {
 	const struct act_def act = {
 	    .kind = ACT_ADD,
@@ -97,7 +105,7 @@ uint32_t series_of_directory(struct plan *plan, const struct server_def *server,
 	    .label_cnt = directory->label_cnt,
 	};
 
-	return series_add(plan, server, &act);
+	return series_add(plan, config, server, &act);
 }
 
 /* ---- tables */

@@ -107,7 +107,8 @@ static void add_events(struct probe_set *set, struct snapshot *snap)
 		if (entry->is_level && !entry->is_known)
 			continue;
 		for (uint32_t n = 0; n < entry->event_cnt; n++)
-			add_event(set, snap, entry, entry->events[n], entry->first_cell + n * cells);
+			if (entry->is_shown[n])
+				add_event(set, snap, entry, entry->events[n], entry->first_cell + n * cells);
 	}
 }
 

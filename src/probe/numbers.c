@@ -17,6 +17,7 @@ static void series_init(struct series_entry *entry, const struct plan_series *fr
 	*entry = (struct series_entry){
 	    .key = arena_strdup(mem, from->key),
 	    .events = arena_array(mem, from->event_cnt, sizeof(*entry->events)),
+	    .is_shown = arena_array(mem, from->event_cnt, sizeof(*entry->is_shown)),
 	    .event_cnt = from->event_cnt,
 	    .sets = arena_array(mem, from->set_cnt, sizeof(*entry->sets)),
 	    .set_cnt = from->set_cnt,
@@ -51,14 +52,18 @@ static int series_cell(struct probe_set *set, const struct plan_series *from)
 {
 	struct series_entry *entry = series_find(set, from->key);
 
-	if (entry)
-		return (int)entry->first_cell;
-	if (from->cell_cnt > PROBE_SERIES - PROBE_OWN_SERIES - set->given.cells)
-		return -ENOSPC;
-	set->series = arena_grow(set->mem, set->series, set->given.series, &set->series_cap, sizeof(*set->series));
-	entry = &set->series[set->given.series++];
-	series_init(entry, from, (uint32_t)(PROBE_OWN_SERIES + set->given.cells), set->mem);
-	set->given.cells += from->cell_cnt;
+	if (!entry) {
+		if (from->cell_cnt > PROBE_SERIES - PROBE_OWN_SERIES - set->given.cells)
+			return -ENOSPC;
+		set->series =
+		    arena_grow(set->mem, set->series, set->given.series, &set->series_cap, sizeof(*set->series));
+		entry = &set->series[set->given.series++];
+		series_init(entry, from, (uint32_t)(PROBE_OWN_SERIES + set->given.cells), set->mem);
+		set->given.cells += from->cell_cnt;
+	}
+	for (size_t i = 0; i < from->event_cnt; i++)
+		if (!from->disabled || !from->disabled[i])
+			entry->is_shown[i] = true;
 	return (int)entry->first_cell;
 }
 

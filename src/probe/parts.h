@@ -22,6 +22,7 @@ struct probe_bpf;
 struct series_entry {
 	const char *key;
 	const struct event_def **events;
+	bool *is_shown; /* by event: a plan has had it enabled */
 	size_t event_cnt;
 	const struct label_set **sets; /* of the looked-up labels */
 	size_t set_cnt;

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* directory_count - regular files in the directory at `path` and those below it; with is_executable only those that their
- * owner may execute. Files that come and go meanwhile may be counted or not. Symbolic links are not followed.
- * 0, or -errno: -ELOOP for directories nested too deep, -EACCES, -ENOENT, ... */
+/* directory_count - regular files in the directory at `path` and those below it; with is_executable only those that
+ * their owner may execute. Files that come and go meanwhile may be counted or not. Symbolic links are not followed. 0,
+ * or -errno: -ELOOP for directories nested too deep, -EACCES, -ENOENT, ... */
 int directory_count(const char *path, bool is_executable, uint64_t *count);
 
 #endif

@@ -71,7 +71,7 @@ static const char *base_name(const char *path)
 
 static bool is_object(const struct object_def *object, const char *path)
 {
-	return !fnmatch(object->file, base_name(path), 0);
+	return !fnmatch(object->file, base_name(path), FNM_EXTMATCH);
 }
 
 /* inner_path - a path as the instance sees it. The kernel gives paths from our root directory or, in another mount

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sockets.h - owns the telling of client connections by the sockets of a server's processes, which says what a server was
- * doing before it was watched. It knows no server and keeps nothing. */
+/* sockets.h - owns the telling of client connections by the sockets of a server's processes, which says what a server
+ * was doing before it was watched. It knows no server and keeps nothing. */
 #ifndef MAILGAUGE_SOCKETS_H
 #define MAILGAUGE_SOCKETS_H
 #include <stdbool.h>

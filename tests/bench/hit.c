@@ -93,7 +93,7 @@ struct bench_case {
 	LINE([layout.list]) \
 	LINE(parent = 8)    \
 	LINE(array = 16)    \
-	LINE(key = 0) LINE(type = 8) LINE(text = 16) LINE(number = 24) LINE(type - text = 3) LINE(type - number = 4)
+	LINE(key = 0) LINE(type = 8) LINE(text = 16) LINE(number = 24) "type-text = 3\ntype-number = 4\n"
 #define HUB                                                                                                 \
 	LAYOUT AT_ENTRY LINE(select = 'str [arg0] == "request_finished"')                                     \
 	LINE(let = [ 'mechanism = field list arg0 "mechanism"', 'service = field list arg0 "service"' ])      \

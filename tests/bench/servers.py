@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real servers with and without mailgauge: what 1000 delivered messages cost, what the daemon needs, and who counts
-right. Beside it runs what Debian has for the purpose, prometheus-postfix-exporter, which reads the log.
+"""Real servers with and without mailgauge: what 1000 delivered messages cost, and what the daemon needs. Beside it
+runs what Debian has for the purpose, prometheus-postfix-exporter, which reads the log.
 
 All processes of the servers are in one control group, each collector is in one of its own, and clients are in none.
 Rounds alternate: nobody counts, mailgauge is attached, the exporter reads the log. The exporter does nothing to the
@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 
+from log_exporter import Exporter, unpack_exporter
 from measure import Group, mapped_kb, median, memory_kb, table
 from beds import dovecot, postfix
 from beds.bed import wait_until
@@ -26,56 +27,6 @@ from collector import BINARY, Collector, metric
 
 ROUNDS, MESSAGES, CLIENTS = 12, 200, 4
 REST = 10  # seconds: some rescans
-CACHE = pathlib.Path(os.environ.get("MAILGAUGE_CACHE", "/var/cache/mailgauge"))
-PACKAGE, EXPORTER_PORT = "prometheus-postfix-exporter", 9154
-EXPORTER = f"/opt/{PACKAGE}/usr/bin/{PACKAGE}"
-
-
-# ---- the other exporter
-
-def unpack_exporter(bed):
-    """Put Debian's package into the bed. It is downloaded once, by the bed's own apt, over the host's network."""
-    kept = CACHE / f"{PACKAGE}-{bed.suite}.deb"
-    if not kept.exists():
-        outside = ["nsenter", "--target", str(bed.pid), "--mount", "--pid", "--root", "--wd"]
-        script = f"cd /tmp && (apt-get download {PACKAGE} || (apt-get update && apt-get download {PACKAGE}))"
-        subprocess.run([*outside, "sh", "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=120)
-        part = kept.with_suffix(f".{os.getpid()}")
-        part.write_bytes(next(bed.path("/tmp").glob(f"{PACKAGE}_*.deb")).read_bytes())
-        part.rename(kept)
-    bed.path("/tmp/exporter.deb").write_bytes(kept.read_bytes())
-    bed.run("dpkg-deb", "-x", "/tmp/exporter.deb", f"/opt/{PACKAGE}")
-
-
-class Exporter:
-    """It reads only what is logged after its start."""
-
-    def __init__(self, bed):
-        self.bed = bed
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            ["nsenter", "--target", str(self.bed.pid), "--mount", "--net", "--pid", "--root", "--wd", EXPORTER,
-             f"--postfix.logfile_path={postfix.LOG}", f"--web.listen-address=127.0.0.1:{EXPORTER_PORT}"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.bed.wait_for_port(EXPORTER_PORT)
-        self.pid, = self.bed.processes(EXPORTER).values()
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        os.kill(self.pid, 9)
-        self.process.wait()
-
-    def scrape(self):
-        with self.bed.connect(EXPORTER_PORT) as sock:
-            sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-            with sock.makefile("rb") as answer:
-                return answer.read().decode()
-
-    def total(self, pattern):
-        """The sum of the samples whose name and labels match."""
-        return int(sum(float(value) for value in re.findall(rf"^{pattern}\S* (\S+)$", self.scrape(), re.MULTILINE)))
 
 
 # ---- mailgauge
@@ -197,76 +148,6 @@ class Deliveries:
               f"the exporter's RSS is {self.exporter_kb / 1024:.1f} MB.\n")
 
 
-# ---- who counts right
-
-def ordinary_day(bed):
-    """What a server sees, and what of it happened: {event: number}."""
-    def session(service, *steps, tls=False):
-        with bed.smtp(service) as c:
-            c.ehlo()
-            if tls:
-                c.starttls()
-            for step in steps:
-                step(c)
-            c.quit()
-
-    for _ in range(20):
-        session("smtp", lambda c: c.message(postfix.USER))
-    for _ in range(10):  # to a remote host, through the submission service
-        session("submission", lambda c: c.login("PLAIN", postfix.USER, postfix.PASSWORD), lambda c: c.message("bob@sink.test", sender=f"<{postfix.USER}>"))
-    for mechanism in ("PLAIN", "LOGIN"):
-        for _ in range(6):
-            session("submission", lambda c: c.login(mechanism, postfix.USER, "wrong", "535"))
-    for _ in range(8):
-        session("smtp", lambda c: c.mail(), lambda c: c.rcpt(f"missing@{postfix.DOMAIN}", "550"))
-    for _ in range(7):
-        session("smtp", lambda c: c.mail(), lambda c: c.rcpt("someone@elsewhere.test", "454"))
-    for _ in range(5):
-        session("smtp", lambda c: c.message(postfix.USER), tls=True)
-    for _ in range(4):  # refused by the remote host: bounced, and a notice is delivered to a local sender
-        session("submission", lambda c: c.login("PLAIN", postfix.USER, postfix.PASSWORD), lambda c: c.message("refuse@sink.test", sender=f"<{postfix.USER}>"))
-    for _ in range(3):  # nobody listens: deferred
-        session("submission", lambda c: c.login("PLAIN", postfix.USER, postfix.PASSWORD), lambda c: c.message("bob@down.test", sender=f"<{postfix.USER}>"))
-    postfix.wait_idle(bed)
-    return {
-        "smtp.connection-start": 20 + 10 + 12 + 8 + 7 + 5 + 4 + 3,
-        "auth.success": 10 + 4 + 3,
-        "auth.failed": 12,
-        "queue.queue-message": 20 + 5,
-        "queue.queue-message-authenticated": 10 + 4 + 3,
-        "smtp.mailbox-does-not-exist": 8,
-        "smtp.relay-not-allowed": 7,
-        "tls.handshake": 5,
-        "delivery.delivered": 20 + 10 + 5 + 4,
-        "delivery.failed": 4,
-        "delivery.deferred": 3,
-    }
-
-
-# What the exporter calls them, if it has a name. Of refusals it tells the reply codes.
-EXPORTER_METRICS = {
-    "smtp.connection-start": r"postfix_smtpd_connects_total",
-    "auth.failed": r"postfix_smtpd_sasl_authentication_failures_total",
-    "queue.queue-message": r'postfix_smtpd_messages_processed_total\{sasl_method=""',
-    "queue.queue-message-authenticated": r'postfix_smtpd_messages_processed_total\{sasl_method="[^"]',
-    "smtp.mailbox-does-not-exist": r'postfix_smtpd_messages_rejected_total\{code="550"',
-    "smtp.relay-not-allowed": r'postfix_smtpd_messages_rejected_total\{code="454"',
-    "tls.handshake": r"postfix_smtpd_tls_connections_total",
-    "delivery.deferred": r"postfix_smtp_status_deferred",
-}
-
-
-def counting(bed, directory):
-    with Daemon(directory, pid=postfix.master_pid(bed)) as daemon, Exporter(bed) as exporter:
-        truth = ordinary_day(bed)
-        wait_until(lambda: daemon.counts("postfix")[metric("delivery.deferred")] == truth["delivery.deferred"], "the last event")
-        counts = daemon.counts("postfix")
-        rows = [[event, number, counts[metric(event)],
-                 exporter.total(EXPORTER_METRICS[event]) if event in EXPORTER_METRICS else "has no metric"]
-                for event, number in truth.items()]
-    table(["what happened", "times", "mailgauge", "log exporter"], rows)
-
-
 def main(suite):
     # The servers have a CPU of their own: they inherit it from us, and we leave.
     cpus = os.sched_getaffinity(0)
@@ -285,7 +166,6 @@ def main(suite):
         rounds = Deliveries(bed, directory, servers)
         rounds.run()
         rounds.report()
-        counting(bed, directory)
 
 
 def versions(bed):

@@ -402,9 +402,10 @@ static void test_many_holders(void **state)
 /* ---- gauges that move */
 
 static const char level_rows[] =
-    LIBRARY "[[directory]]\nevent = \"toy.level\"\nlabels = { queue = \"still\" }\npath = \"nowhere\"\n" AT("toy_one")
-	RULES("{ add = \"toy.level\", labels = { queue = \"moves\" } }") AT("toy_two")
-	    RULES("{ subtract = \"toy.level\", labels = { queue = \"moves\" } }");
+    LIBRARY "[[directory]]\nevent = \"toy.level\"\nlabels = { queue = \"still\" }\npath = \"nowhere\"\n"
+	    "[[directory]]\nevent = \"toy.level\"\nlabels = { queue = \"moves\" }\npath = \"moves\"\n" AT("toy_one")
+		RULES("{ add = \"toy.level\", labels = { queue = \"moves\" } }") AT("toy_two")
+		    RULES("{ subtract = \"toy.level\", labels = { queue = \"moves\" } }");
 #define MOVES "toy toy.level queue=moves"
 #define STILL "toy toy.level queue=still"
 
@@ -499,7 +500,7 @@ static void check_combinations(const char *name, const char *rows, size_t before
 	AT("toy_one")                                                                        \
 	RULES("{ count = \"toy.a\", by = { first = \"str arg0\", second = \"str arg1\" } }") \
 	AT("toy_two")                                                                        \
-	    RULES("{ observe = { \"toy.size\" = \"arg2\" }, by = { first = \"str arg0\", second = \"str arg1\" } }")
+	RULES("{ observe = { \"toy.size\" = \"arg2\" }, by = { first = \"str arg0\", second = \"str arg1\" } }")
 
 static void test_combinations(void **state)
 {
@@ -509,6 +510,33 @@ static void test_combinations(void **state)
 	check_combinations(
 	    "70", LIBRARY COMBINATIONS("\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\"") COMBINED, 1, 2,
 	    2);
+}
+
+/* What a choice can lead to is there from the start, unless it is disabled. */
+static void test_disabled(void **state)
+{
+	static const bool disabled[] = {false, true};
+	struct toy toy;
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, "test-metrics",
+		 LIBRARY "[choice.letter]\na = \"toy.a\"\nb = \"toy.b\"\n" AT("toy_one")
+		     RULES("{ choose = { letter = \"str arg0\" } }"),
+		 &(struct bed_options){.method = method});
+	toy = toy_fork(work_first);
+	bed_scan(&bed, getpid());
+	bed.plan->series[0].disabled = disabled;
+	bed_apply(&bed, 1);
+	assert_int_equal(bed_samples(&bed, "toy.a"), 1);
+	assert_int_equal(bed_samples(&bed, "toy.b"), 0);
+	toy_go(&toy);
+	bed_check(&bed, "a choice", "a 1");
+	bed_attach(&bed, getpid(), 1);
+	assert_int_equal(bed_samples(&bed, "toy.b"), 1);
+	bed_check(&bed, "enabled again", "a 1");
+	bed_close(&bed);
+	toy_end(&toy);
 }
 
 /* ---- the clock */
@@ -591,9 +619,10 @@ static void find_functions(void)
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_hold),    cmocka_unit_test(test_ends),  cmocka_unit_test(test_main_thread_ends),
-	    cmocka_unit_test(test_threads), cmocka_unit_test(test_seeds), cmocka_unit_test(test_many_holders),
-	    cmocka_unit_test(test_level),   cmocka_unit_test(test_clock), cmocka_unit_test(test_combinations),
+	    cmocka_unit_test(test_hold),     cmocka_unit_test(test_ends),  cmocka_unit_test(test_main_thread_ends),
+	    cmocka_unit_test(test_threads),  cmocka_unit_test(test_seeds), cmocka_unit_test(test_many_holders),
+	    cmocka_unit_test(test_level),    cmocka_unit_test(test_clock), cmocka_unit_test(test_combinations),
+	    cmocka_unit_test(test_disabled),
 	};
 
 	find_functions();

@@ -24,6 +24,29 @@ POSTFIX_LINES = {
     "delivery.failed": r"status=bounced ",
     "delivery.connect-error": r"smtp\[\d+\]: connect to ",
     "delivery.dsn-perm-fail": r"sender non-delivery notification",
+    "delivery.dsn-temp-fail": r"sender delay notification",
+    "delivery.dsn-success": r"sender delivery status notification",
+    "delivery.double-bounce": r"undeliverable postmaster notification discarded",
+    "delivery.verified": r"status=(un)?deliverable ",
+    "smtp.rejected": r"smtpd\[\d+\]: \w+: reject: ",
+    "smtp.transaction-start": r"smtpd\[\d+\]: \w+: client=",
+    "smtp.time-limit-exceeded": r"timeout after ",
+    "spam.dnsbl": r"smtpd.* blocked using ",
+    "queue.message-active": r"queue active",
+    "queue.message-removed": r"qmgr\[\d+\]: \w+: removed",
+    "milter.action-connection-failure": r"connect to Milter service",
+    "milter.action-discard": r": milter-discard: ",
+    "milter.action-quarantine": r": milter-hold: ",
+    "postscreen.connect": r"postscreen\[\d+\]: CONNECT ",
+    "postscreen.pregreet": r"postscreen\[\d+\]: PREGREET ",
+    "postscreen.dnsbl": r"postscreen\[\d+\]: DNSBL rank ",
+    "postscreen.denylisted": r"postscreen\[\d+\]: (DENY|BLACK)LISTED ",
+    "postscreen.reject": r"postscreen\[\d+\]: NOQUEUE: reject: RCPT",
+    "postscreen.hangup": r"postscreen\[\d+\]: HANGUP ",
+    "postscreen.disconnect": r"postscreen\[\d+\]: DISCONNECT ",
+    "server.log-warning": r"\]: warning: ",
+    "server.fatal": r"\]: (fatal|panic): ",
+    "server.startup-error": r"master\[\d+\]: warning: process \S+ pid \d+ (exit|killed)",
 }
 # Postfix' tallies at the end of a session, "rcpt=1/2": one of two was accepted. Which part is the event?
 POSTFIX_TALLIES = {
@@ -34,7 +57,7 @@ POSTFIX_TALLIES = {
     "unknown": ("smtp.invalid-command", "refused"),
 }
 POSTFIX_EVENTS = {*POSTFIX_LINES, *(event for event, _ in POSTFIX_TALLIES.values()), "queue.rescheduled",
-                  "queue.queue-message", "queue.queue-message-authenticated", "queue.local-submission", "queue.queue-dsn"}
+                  "queue.queue-message", "queue.queue-message-authenticated", "queue.local-submission", "queue.queue-dsn", "unknown-origin"}
 
 
 def postfix(text):
@@ -52,7 +75,7 @@ def postfix(text):
         # Where a message came from is said before, and that it is in the queue when it is tried first.
         if said := re.search(r"smtpd\[\d+\]: (\w+): client=.*?(, sasl_method=)?\S*(?:, sasl_username=.*)?$", line):
             origin[said[1]] = "queue.queue-message-authenticated" if "sasl_method=" in line else "queue.queue-message"
-        elif said := re.search(r"pickup\[\d+\]: (\w+): uid=", line):
+        elif said := re.search(r"pickup\[\d+\]: (\w+): uid=\d+ from=<[^>]*>$", line):
             origin[said[1]] = "queue.local-submission"
         elif said := re.search(r"bounce\[\d+\]: \w+: .* notification: (\w+)", line):
             origin[said[1]] = "queue.queue-dsn"
@@ -63,7 +86,7 @@ def postfix(text):
         elif said := re.search(r"qmgr\[\d+\]: (\w+): removed", line):
             seen["queue.rescheduled"] -= 1  # what was tried and is not removed was put off
     for queue_id in queued:
-        seen[origin.get(queue_id, "unknown origin")] += 1
+        seen[origin.get(queue_id, "unknown-origin")] += 1
     return seen
 
 # ---- Dovecot: (2.3 | 2.4), where they differ

@@ -517,7 +517,8 @@ static void test_moving(void **state)
 	    "rules = [{ if = 'head 7 str arg0 == \"a\" and (arg1 + $off) >= 0', by = { small = 'str arg0', "
 	    "mechanism = 'upper str arg0' }, count = 'auth.error' },\n"
 	    "{ if = 'arg1 == 1', release = 'smtp.held', subtract = 'queue.count', choose = { by_code = 'str arg1' } },\n"
-	    "{ observe = { 'message.size' = '(arg2 * -3)' }, add = 'queue.count', hold = 'smtp.held' }]");
+	    "{ observe = { 'message.size' = '(arg2 * -3)' }, add = 'queue.count', hold = 'smtp.held' }]\n"
+	    "[[directory]]\nevent = 'queue.count'\npath = 'queue'\n");
 	if (parse(&server, mem, text, err))
 		fail_msg("%s", err);
 	probe = &server->probes[1];

@@ -293,7 +293,7 @@ static void test_json(void **state)
 
 	(void)state;
 	buf_init(&got, 65536);
-	world_open(&w, SENDER "event = \"toy.a\"\n" OTHER, NULL);
+	world_open(&w, "[[cost]]\nfor = 'a toy'\nhits = 7\n" SENDER "event = \"toy.a\"\n" OTHER, NULL);
 	world_file(&w, 0, "daemon-plain");
 	world_plan(&w);
 	/* what depends on the compiler */
@@ -307,10 +307,11 @@ static void test_json(void **state)
 	    "\"build_id\":\"abc\",\"inode\":100,\"offset\":4660,\"when\":\"entry\",\"instruction\":\"call 0x1234\","
 	    "\"cost\":\"emulated\"}],\"missing\":[{\"server\":\"toy\",\"event\":\"toy.c\",\"why\":\"no-file\","
 	    "\"partial\":false,\"file\":\"probes*\",\"reason\":\"no running process has it, nor is it on disk\"}],"
-	    "\"series\":[{\"server\":\"toy\",\"event\":\"toy.a\",\"labels\":{},\"looked_up\":[],\"count\":1}]}\n");
+	    "\"series\":[{\"server\":\"toy\",\"event\":\"toy.a\",\"labels\":{},\"looked_up\":[],\"count\":1}],\"costs\":[{\"server\":\"toy\",\"for\":\"a toy\",\"hits\":7}]}\n");
 	buf_reset(&got);
 	explain_table(&got, w.plan);
 	assert_non_null(strstr(buf_text(&got), "0x00001234  emulated entry   call 0x1234"));
+	assert_non_null(strstr(buf_text(&got), "toy  measured: 7 hits for a toy\n"));
 	assert_non_null(strstr(buf_text(&got), "not counted: toy  toy.c: probes*: no running process has it"));
 	buf_free(&got);
 	world_close(&w);
@@ -453,19 +454,43 @@ static void test_disabled_blocks(void **state)
 	assert_int_equal(spec->rules[1].act_cnt, 1);
 	assert_int_equal(number_of(w.plan, cell_of(spec, &spec->rules[1].acts[0], 0), "A"), PROBE_NO_CLASS);
 	assert_int_equal(number_of(w.plan, cell_of(spec, &spec->rules[1].acts[0], 0), "B"), 1);
+	assert_true(series_of(w.plan, "toy command")->disabled[0]);
+	assert_false(series_of(w.plan, "toy command")->disabled[1]);
 	assert_int_equal(w.plan->seed_cnt + w.plan->directory_cnt + w.plan->gauge_cnt, 0);
 	assert_int_equal(w.plan->files[0].points[0].event_cnt, 1);
 	assert_string_equal(w.plan->files[0].points[0].events[0]->name, "more.b");
 	world_close(&w);
 }
 
+/* Where nothing tells that sessions end, those that were there before us are not counted either. */
+static void test_seed_of_nothing(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_of_blocks(&w, NULL);
+	w.target.file_cnt = 0;
+	plan_free(&w.plan);
+	world_plan(&w);
+	assert_int_equal(w.plan->seed_cnt, 0);
+	assert_int_equal(w.plan->gauge_cnt, 0);
+	assert_int_equal(w.plan->directory_cnt, 1);
+	w.target.file_cnt = 1; /* which is open */
+	world_close(&w);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_rows),   cmocka_unit_test(test_builds),
-	    cmocka_unit_test(test_files),  cmocka_unit_test(test_broken_file),
-	    cmocka_unit_test(test_json),   cmocka_unit_test(test_shadow_stack),
-	    cmocka_unit_test(test_blocks), cmocka_unit_test(test_disabled_blocks),
+	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_builds),
+	    cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_broken_file),
+	    cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_shadow_stack),
+	    cmocka_unit_test(test_blocks),
+	    cmocka_unit_test(test_disabled_blocks),
+	    cmocka_unit_test(test_seed_of_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,9 +29,9 @@
 /* ---- a catalog of two servers */
 
 static struct object_def example_objects[] = {
-    {.name = "daemon", .file = "exampled"}, {.name = "send", .file = "send"},
-    {.name = "receive", .file = "receive"}, {.name = "library", .file = "libx.so*"},
-    {.name = "worker", .file = "workerd"},
+    {.name = "daemon", .file = "exampled"},           {.name = "send", .file = "send"},
+    {.name = "receive", .file = "receive"},           {.name = "library", .file = "libx.so*"},
+    {.name = "worker", .file = "@(helperd|workerd)"},
 };
 static struct object_def other_objects[] = {{.name = "other", .file = "otherd"}};
 static const char *example_exe[] = {"*/sbin/exampled", "*/libexec/example/*"};

@@ -171,12 +171,12 @@ class Bed:
         self._sources += 1
         return f"127.1.{self._sources // 250}.{self._sources % 250 + 1}"
 
-    def socket(self):
+    def socket(self, kind=socket.SOCK_STREAM):
         host = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         try:
             _enter_network(self._network)
             try:
-                return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                return socket.socket(socket.AF_INET, kind)
             finally:
                 _enter_network(host)
         finally:
