@@ -16,6 +16,7 @@ from beds.dovecot import DEAD_PROXY_USER, ELSEWHERE_USER, OTHER_USER, PAM_USER, 
 from beds.clients import b64, tls_context
 from beds.mailbed import MailBed
 from collector import Collector
+from test_collector import need_no_others
 
 pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
 
@@ -539,26 +540,25 @@ def test_connections_of_killed_processes(mortal, tmp_path):
             dovecot.start(mortal)
 
 
-def test_connections_of_a_new_server(mortal, tmp_path):
+def test_connections_of_a_new_server(bed, mortal, tmp_path):
     """Killed and started again, and stopped and started again."""
+    need_no_others(bed, mortal)
     with Collector(tmp_path) as collector, contextlib.ExitStack() as stack:
         connections = Connections(collector)
-        before = connections.read()  # other servers of this host, too
-        number = lambda **more: {family: before[family] + more.get(family, 0) for family in GAUGES}  # noqa: E731
         open_all(mortal, stack)
-        settles(connections.read, number(imap=5, pop3=3, sieve=3, smtp=4))
+        connections.are(imap=5, pop3=3, sieve=3, smtp=4)
         dovecot.kill(mortal)
-        settles(connections.read, number())
+        connections.are()
         dovecot.start(mortal)
         sessions = [opened(mortal, "imap", stack=stack), opened(mortal, "imaps", tls="now", stack=stack)]
-        settles(connections.read, number(imap=2))
+        connections.are(imap=2)
         dovecot.stop(mortal)
         for c in sessions:
             c.cmd("NOOP")  # Dovecot leaves them alone
-        settles(connections.read, number(imap=2))
+        connections.are(imap=2)
         for c in sessions:
             c.drop()
-        settles(connections.read, number())
+        connections.are()
         dovecot.start(mortal)
         opened(mortal, "imap", stack=stack)
-        settles(connections.read, number(imap=1))
+        connections.are(imap=1)
