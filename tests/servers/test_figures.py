@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures that are written down: the largest number of series, and what a message costs."""
+import re
+import time
+
+import pytest
+
+from beds import postfix
+from beds.bed import REPO
+
+pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
+
+
+def test_largest_number_of_series(watched):
+    """As the README says it; nothing that clients do makes more."""
+    said = re.search(r"At most (\d+) for Postfix and (\d+) for Dovecot", (REPO / "README.md").read_text())
+    for server, number in zip(("postfix", "dovecot"), map(int, said.groups())):
+        assert sum(series["count"] for series in watched.collectors[server].plan()["series"]) <= number
+
+
+def test_hits_of_a_message(watched):
+    collector, bed = watched.collectors["postfix"], watched.bed
+    cost, = (cost["hits"] for cost in collector.plan()["costs"] if "smtpd" in cost["for"])
+
+    def hits():
+        return sum(value for name, _, value in collector.samples() if name == "mailgauge_probe_hits_total")
+
+    def message():
+        with bed.smtp(source="127.0.0.1") as c:
+            c.ehlo()
+            c.message("someone@sink.test")
+            c.quit()
+        postfix.wait_idle(bed)
+
+    message()
+    time.sleep(0.3)
+    before = hits()
+    for _ in range(10):
+        message()
+    time.sleep(0.3)
+    assert hits() - before == 10 * cost
