@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "target/directory.h"
 #include "target/sockets.h"
@@ -44,14 +45,6 @@ struct gauges {
 	uint64_t due_ms;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 struct gauges *gauges_new(struct probe_set *probes)
 {
 	struct gauges *gauges = xrealloc_array(NULL, 1, sizeof(*gauges));
@@ -81,12 +74,13 @@ static bool is_meant(const struct seed_def *seed, const char *comm)
 
 static void seed_instance(struct gauges *g, const struct plan *plan, const struct target *target)
 {
+	struct arena *mem = arena_new();
 	struct clients *clients;
 	size_t count;
 	bool has_pairs;
 
-	if (clients_of_instance(&clients, &count, target->pid, &has_pairs))
-		return; /* it has just ended */
+	if (clients_of_instance(&clients, &count, target->pid, &has_pairs, mem))
+		goto out; /* it has just ended */
 	for (size_t i = 0; i < plan->seed_cnt; i++) {
 		const struct plan_seed *seed = &plan->seeds[i];
 
@@ -105,7 +99,8 @@ static void seed_instance(struct gauges *g, const struct plan *plan, const struc
 					       (uint32_t)held);
 		}
 	}
-	free(clients);
+out:
+	arena_free(&mem);
 }
 
 static void seed(struct gauges *g, const struct plan *plan)
@@ -177,12 +172,12 @@ static void correct(struct gauges *g, struct level *level)
 
 static void correct_all(struct gauges *g)
 {
-	uint64_t began_ms = now_ms(), took_ms;
+	uint64_t began_ms = clock_ms(CLOCK_BOOTTIME), took_ms;
 
 	for (size_t i = 0; i < g->level_cnt; i++)
 		correct(g, &g->levels[i]);
-	took_ms = (now_ms() - began_ms) * CORRECT_PART;
-	g->due_ms = now_ms() + (took_ms > CORRECT_MS ? took_ms : CORRECT_MS);
+	took_ms = (clock_ms(CLOCK_BOOTTIME) - began_ms) * CORRECT_PART;
+	g->due_ms = clock_ms(CLOCK_BOOTTIME) + (took_ms > CORRECT_MS ? took_ms : CORRECT_MS);
 }
 
 static struct level *level_of(struct gauges *g, const char *key)
@@ -224,6 +219,6 @@ void gauges_follow(struct gauges *g, const struct plan *plan)
 
 void gauges_correct(struct gauges *g)
 {
-	if (g->level_cnt && now_ms() >= g->due_ms)
+	if (g->level_cnt && clock_ms(CLOCK_BOOTTIME) >= g->due_ms)
 		correct_all(g);
 }

@@ -24,6 +24,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "export/listener.h"
@@ -164,18 +165,10 @@ static int write_exposition(struct http *http)
 	return buf_failed(&http->text) ? -ENOBUFS : 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static enum MHD_Result reply_metrics(struct http *http, struct MHD_Connection *to)
 {
 	const char *accept = MHD_lookup_connection_value(to, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-	uint64_t start_ns = now_ns();
+	uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
 	char reason[128];
 	bool packed;
 	int err;
@@ -188,7 +181,7 @@ static enum MHD_Result reply_metrics(struct http *http, struct MHD_Connection *t
 	}
 	packed = http_accepts_gzip(accept) && pack(http);
 	http->scrapes_good++;
-	http->scrape_ns = now_ns() - start_ns;
+	http->scrape_ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
 	if (packed)
 		return reply(to, MHD_HTTP_OK, EXPOSITION_TYPE, &http->packed, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
 	return reply(to, MHD_HTTP_OK, EXPOSITION_TYPE, &http->text, NULL, NULL);

@@ -2,7 +2,8 @@
 #include "export/thread.h"
 
 #include <signal.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 int thread_start(pthread_t *out, const char *name, void *(*body)(void *), void *arg)
 {
@@ -20,8 +21,5 @@ int thread_start(pthread_t *out, const char *name, void *(*body)(void *), void *
 
 uint64_t monotonic_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return clock_ms(CLOCK_MONOTONIC);
 }

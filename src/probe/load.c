@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "probe.skel.h"
 #include "probe/parts.h"
@@ -141,7 +142,6 @@ static int map_counters(struct probe_set *set, char err[static 256])
 int probe_set_open(struct probe_set **out, const struct probe_options *options, char err[static 256])
 {
 	struct probe_set *set = calloc(1, sizeof(*set));
-	struct timespec now;
 	int ret;
 
 	if (!set) {
@@ -165,8 +165,7 @@ int probe_set_open(struct probe_set **out, const struct probe_options *options, 
 		return ret;
 	}
 	clock_refresh(set);
-	clock_gettime(CLOCK_REALTIME, &now);
-	set->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	set->start_ns = clock_ns(CLOCK_REALTIME);
 	*out = set;
 	return 0;
 }
@@ -264,14 +263,6 @@ static void drop_files(struct probe_set *set, struct file_entry **files, size_t 
 	}
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* is_due - is it time to let go of a file that the plan no longer has? At once if what takes its place is in `fresh`:
  * the same file must not be attached twice. */
 static bool is_due(const struct probe_set *set, const struct file_entry *file, struct file_entry *const *fresh,
@@ -281,7 +272,7 @@ static bool is_due(const struct probe_set *set, const struct file_entry *file, s
 		if (fresh[i] && !strcmp(fresh[i]->server, file->server) &&
 		    target_same_file(&fresh[i]->file, &file->file))
 			return true;
-	return now_ms() - file->unwanted_since_ms >= set->linger_ms;
+	return clock_ms(CLOCK_BOOTTIME) - file->unwanted_since_ms >= set->linger_ms;
 }
 
 /* drop_unwanted - detach what the plan no longer has, when it is time */
@@ -296,7 +287,7 @@ static void drop_unwanted(struct probe_set *set, struct file_entry *const *fresh
 		if (file->is_wanted)
 			file->unwanted_since_ms = 0;
 		else if (!file->unwanted_since_ms)
-			file->unwanted_since_ms = now_ms();
+			file->unwanted_since_ms = clock_ms(CLOCK_BOOTTIME);
 		if (!file->is_wanted && is_due(set, file, fresh, fresh_cnt))
 			unwanted[dropped++] = file;
 		else

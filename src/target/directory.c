@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "target/directory.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -28,6 +27,17 @@ static mode_t look(int dir, const struct dirent *entry, bool is_executable)
 	return st.st_mode & S_IFMT;
 }
 
+DIR *directory_open(int fd)
+{
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int error = errno;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	errno = error;
+	return dir;
+}
+
 static int count_below(int at, const char *name, bool is_executable, unsigned depth, uint64_t *count)
 {
 	/* Only the first name may lead through a link: /proc/PID/cwd is one. */
@@ -35,14 +45,9 @@ static int count_below(int at, const char *name, bool is_executable, unsigned de
 	struct dirent *entry;
 	DIR *dir;
 
-	if (fd < 0)
+	dir = directory_open(fd);
+	if (!dir)
 		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		ret = -errno;
-		close(fd);
-		return ret;
-	}
 	while (!ret && (errno = 0, entry = readdir(dir))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;

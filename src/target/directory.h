@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* directory.h - owns the counting of files below a directory. It knows no server and keeps nothing. */
+/* directory.h - owns the opening of directories to be read, and the counting of files below one. It knows no server and
+ * keeps nothing. */
 #ifndef MAILGAUGE_DIRECTORY_H
 #define MAILGAUGE_DIRECTORY_H
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* directory_open - to read an open directory's entries; closedir() closes `fd` as well. NULL with errno set, then `fd`
+ * is closed; below 0 it is what open() failed with. */
+DIR *directory_open(int fd);
 
 /* directory_count - regular files in the directory at `path` and those below it; with is_executable only those that
  * their owner may execute. Files that come and go meanwhile may be counted or not. Symbolic links are not followed. 0,

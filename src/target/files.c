@@ -27,6 +27,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "target/directory.h"
 #include "target/proc.h"
 
 #define MAPPED_MAX       4096  /* different files mapped by one tree */
@@ -340,13 +341,11 @@ static void add_disk_files(struct search *search, const char *dir_path)
 {
 	const struct server_def *server = search->target->server;
 	int fd = open_inside(search, dir_path, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = directory_open(fd);
 	struct dirent *entry;
 
 	if (!dir) {
 		log_debug("%s of process %d: %s", dir_path, (int)search->target->pid, strerror(fd < 0 ? -fd : errno));
-		if (fd >= 0)
-			close(fd);
 		return;
 	}
 	for (size_t n = 0; n < DIR_ENTRIES_MAX && (entry = readdir(dir)); n++) {

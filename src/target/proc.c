@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -44,6 +45,18 @@ static bool parse_char(const char **text, char want)
 		return false;
 	++*text;
 	return true;
+}
+
+pid_t proc_parse_pid(const char *name)
+{
+	char *end;
+	long pid;
+
+	if (*name < '1' || *name > '9')
+		return 0;
+	errno = 0;
+	pid = strtol(name, &end, 10);
+	return *end || errno || pid > INT_MAX ? 0 : (pid_t)pid;
 }
 
 /* The name in parentheses is the process's own choice and may hold ") S 1": the numbers follow the last ')'. */
@@ -118,6 +131,15 @@ int proc_read_stat(int proc_fd, pid_t pid, struct proc_stat *out)
 	if (ret)
 		return ret;
 	return proc_parse_stat(text, out) && out->pid == pid ? 0 : -EINVAL;
+}
+
+void proc_read_comm(int proc_fd, pid_t pid, char comm[static 16])
+{
+	char text[64]; /* a kernel thread's is longer */
+
+	if (read_entry(proc_fd, pid, "comm", text, sizeof(text)))
+		text[0] = '\0';
+	snprintf(comm, 16, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
 bool proc_has_shadow_stack(int proc_fd, pid_t pid)

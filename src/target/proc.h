@@ -13,12 +13,16 @@ struct proc_stat {
 	uint64_t start_ticks; /* field 22: clock ticks after boot */
 };
 
+/* proc_parse_pid - the name of a process's directory; 0 for all other names */
+pid_t proc_parse_pid(const char *name);
 /* proc_parse_stat - the text of /proc/PID/stat; false when it is none */
 bool proc_parse_stat(const char *text, struct proc_stat *out);
 /* proc_read_stat - 0 or -errno; `proc_fd` is the open directory /proc */
 int proc_read_stat(int proc_fd, pid_t pid, struct proc_stat *out);
 /* proc_read_link - target of /proc/PID/`name` ("exe", "root"): its length, or -errno (-ENAMETOOLONG: does not fit) */
 ssize_t proc_read_link(int proc_fd, pid_t pid, const char *name, char *out, size_t size);
+/* proc_read_comm - the name of a process; "" when it is gone */
+void proc_read_comm(int proc_fd, pid_t pid, char comm[static 16]);
 /* proc_read_byte - of the process's memory; 0 or -errno (-ESRCH: it is gone) */
 int proc_read_byte(int proc_fd, pid_t pid, uint64_t address, unsigned char *out);
 /* proc_has_shadow_stack - is a user shadow stack (CET) on in the process? /proc/PID/status says so since Linux 6.6 */

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "target/directory.h"
 #include "target/proc.h"
 
 #define TCP_LISTEN_STATE 0x0a    /* enum in include/net/tcp_states.h */
@@ -44,6 +45,7 @@ struct known {
 };
 
 struct tables {
+	struct arena *mem; /* owns all of it */
 	struct clients *processes;
 	size_t process_cnt;
 	struct owned *owned; /* sorted by ino, then process; no two equal */
@@ -53,14 +55,6 @@ struct tables {
 	const struct known **listeners;
 	size_t listener_cnt;
 };
-
-static void *grow(void *items, size_t count, size_t *cap, size_t size)
-{
-	if (count < *cap)
-		return items;
-	*cap = *cap ? 2 * *cap : 64;
-	return xrealloc_array(items, *cap, size);
-}
 
 /* ---- processes */
 
@@ -87,27 +81,23 @@ static bool is_in(const struct proc_stat *all, size_t count, pid_t pid, pid_t ro
 	return pid == root;
 }
 
-static struct proc_stat *all_processes(int proc_fd, size_t *count)
+static struct proc_stat *all_processes(int proc_fd, size_t *count, struct arena *mem)
 {
-	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = directory_open(openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	struct proc_stat *all = NULL;
 	struct dirent *entry;
 	size_t cap = 0;
 
 	*count = 0;
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
+	if (!dir)
 		return NULL;
-	}
 	while ((entry = readdir(dir))) {
 		struct proc_stat stat;
-		int pid = atoi(entry->d_name);
+		pid_t pid = proc_parse_pid(entry->d_name);
 
-		if (pid <= 0 || proc_read_stat(proc_fd, pid, &stat))
+		if (!pid || proc_read_stat(proc_fd, pid, &stat))
 			continue;
-		all = grow(all, *count, &cap, sizeof(*all));
+		all = arena_grow(mem, all, *count, &cap, sizeof(*all));
 		all[(*count)++] = stat;
 	}
 	closedir(dir);
@@ -116,39 +106,21 @@ static struct proc_stat *all_processes(int proc_fd, size_t *count)
 	return all;
 }
 
-static void read_comm(int proc_fd, pid_t pid, char *comm, size_t size)
-{
-	char path[32];
-	ssize_t len;
-	int fd;
-
-	snprintf(path, sizeof(path), "%d/comm", (int)pid);
-	comm[0] = '\0';
-	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	len = read(fd, comm, size - 1);
-	close(fd);
-	comm[len > 0 ? len : 0] = '\0';
-	comm[strcspn(comm, "\n")] = '\0';
-}
-
 static void find_processes(struct tables *t, int proc_fd, pid_t root)
 {
 	size_t count, cap = 0;
-	struct proc_stat *all = all_processes(proc_fd, &count);
+	struct proc_stat *all = all_processes(proc_fd, &count, t->mem);
 
 	for (size_t i = 0; i < count; i++) {
 		struct clients *process;
 
 		if (!is_in(all, count, all[i].pid, root))
 			continue;
-		t->processes = grow(t->processes, t->process_cnt, &cap, sizeof(*t->processes));
+		t->processes = arena_grow(t->mem, t->processes, t->process_cnt, &cap, sizeof(*t->processes));
 		process = &t->processes[t->process_cnt++];
 		*process = (struct clients){.pid = all[i].pid};
-		read_comm(proc_fd, process->pid, process->comm, sizeof(process->comm));
+		proc_read_comm(proc_fd, process->pid, process->comm);
 	}
-	free(all);
 }
 
 static void find_owned(struct tables *t, int proc_fd, size_t process)
@@ -160,12 +132,9 @@ static void find_owned(struct tables *t, int proc_fd, size_t process)
 
 	snprintf(path, sizeof(path), "%d/fd", (int)t->processes[process].pid);
 	fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
+	dir = directory_open(fd);
+	if (!dir)
 		return;
-	}
 	while ((entry = readdir(dir))) {
 		ssize_t len = readlinkat(fd, entry->d_name, link, sizeof(link) - 1);
 		unsigned long long ino;
@@ -175,7 +144,7 @@ static void find_owned(struct tables *t, int proc_fd, size_t process)
 		link[len] = '\0';
 		if (sscanf(link, "socket:[%llu]", &ino) != 1)
 			continue;
-		t->owned = grow(t->owned, t->owned_cnt, &t->owned_cap, sizeof(*t->owned));
+		t->owned = arena_grow(t->mem, t->owned, t->owned_cnt, &t->owned_cap, sizeof(*t->owned));
 		t->owned[t->owned_cnt++] = (struct owned){ino, process};
 	}
 	closedir(dir);
@@ -225,7 +194,7 @@ static void add_known(struct tables *t, const struct known *known)
 {
 	if (first_owned(t, known->ino) == t->owned_cnt)
 		return;
-	t->known = grow(t->known, t->known_cnt, &t->known_cap, sizeof(*t->known));
+	t->known = arena_grow(t->mem, t->known, t->known_cnt, &t->known_cap, sizeof(*t->known));
 	t->known[t->known_cnt++] = *known;
 }
 
@@ -431,7 +400,7 @@ static int read_peers(struct tables *t, pid_t pid)
 
 static void find_listeners(struct tables *t)
 {
-	t->listeners = xrealloc_array(NULL, t->known_cnt, sizeof(*t->listeners));
+	t->listeners = arena_array(t->mem, t->known_cnt, sizeof(*t->listeners));
 	for (size_t i = 0; i < t->known_cnt; i++)
 		if (t->known[i].listens)
 			t->listeners[t->listener_cnt++] = &t->known[i];
@@ -481,10 +450,10 @@ static void tell(struct tables *t)
 	}
 }
 
-int clients_of_instance(struct clients **out, size_t *count, pid_t root, bool *has_pairs)
+int clients_of_instance(struct clients **out, size_t *count, pid_t root, bool *has_pairs, struct arena *mem)
 {
 	int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct tables t = {0};
+	struct tables t = {.mem = mem};
 
 	if (proc_fd < 0)
 		return -errno;
@@ -501,9 +470,6 @@ int clients_of_instance(struct clients **out, size_t *count, pid_t root, bool *h
 	*has_pairs = !read_peers(&t, root);
 	find_listeners(&t);
 	tell(&t);
-	free(t.listeners);
-	free(t.owned);
-	free(t.known);
 	*out = t.processes;
 	*count = t.process_cnt;
 	return 0;

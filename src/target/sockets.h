@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct arena;
+
 /* One process of an instance and its client connections. */
 struct clients {
 	pid_t pid;
@@ -16,10 +18,8 @@ struct clients {
 };
 
 /* clients_of_instance - all processes of the tree below `root` (in our pid namespace, that one included), with their
- * client connections. *out is allocated, to be freed by the caller, and sorted by pid. Processes that vanish meanwhile
- * are left out or have fewer.
- * 0, or -errno: then nothing was allocated. *has_pairs false: the kernel does not tell about pairs (no unix_diag), all
- * are 0. */
-int clients_of_instance(struct clients **out, size_t *count, pid_t root, bool *has_pairs);
+ * client connections, sorted by pid; all memory is taken from `mem`. Processes that vanish meanwhile are left out or
+ * have fewer. 0, or -errno. *has_pairs false: the kernel does not tell about pairs (no unix_diag), all are 0. */
+int clients_of_instance(struct clients **out, size_t *count, pid_t root, bool *has_pairs, struct arena *mem);
 
 #endif

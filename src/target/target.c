@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "target/directory.h"
 #include "target/files.h"
 #include "target/proc.h"
 
@@ -46,19 +47,6 @@ static struct process *find_process(const struct processes *all, pid_t pid)
 	struct process key = {.stat.pid = pid};
 
 	return all->count ? bsearch(&key, all->items, all->count, sizeof(key), compare_processes) : NULL;
-}
-
-/* parse_pid - the name of a process's directory; 0 for all other names */
-static pid_t parse_pid(const char *name)
-{
-	char *end;
-	long pid;
-
-	if (*name < '1' || *name > '9')
-		return 0;
-	errno = 0;
-	pid = strtol(name, &end, 10);
-	return *end || errno || pid > INT_MAX ? 0 : (pid_t)pid;
 }
 
 /* read_process - false when it is gone. Kernel threads have no executable, of other users' processes it may not be
@@ -100,20 +88,16 @@ static void link_processes(struct processes *all)
 /* read_processes - 0, or -errno when the directory cannot be read */
 static int read_processes(struct processes *out, const struct catalog *catalog, int proc_fd, struct arena *mem)
 {
-	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = directory_open(openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	struct dirent *entry;
 	size_t cap = 0;
+	int ret;
 
 	*out = (struct processes){0};
-	if (!dir) {
-		ret = -errno;
-		if (fd >= 0)
-			close(fd);
-		return ret;
-	}
+	if (!dir)
+		return -errno;
 	while (errno = 0, (entry = readdir(dir))) {
-		pid_t pid = parse_pid(entry->d_name);
+		pid_t pid = proc_parse_pid(entry->d_name);
 
 		if (!pid)
 			continue;

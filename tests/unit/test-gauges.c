@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "target/directory.h"
 #include "target/sockets.h"
 
@@ -90,14 +91,15 @@ static void expect(pid_t pid, const char *comm, unsigned accepted, unsigned pair
 	struct clients *all;
 	size_t count;
 	bool has_pairs;
+	struct arena *mem = arena_new();
 
-	assert_int_equal(clients_of_instance(&all, &count, getpid(), &has_pairs), 0);
+	assert_int_equal(clients_of_instance(&all, &count, getpid(), &has_pairs, mem), 0);
 	assert_true(has_pairs);
 	one = find(all, count, pid);
 	assert_string_equal(one->comm, comm);
 	assert_int_equal(one->accepted, accepted);
 	assert_int_equal(one->paired, paired);
-	free(all);
+	arena_free(&mem);
 }
 
 static void tcp_clients(void **state)
@@ -173,15 +175,16 @@ static void no_such_instance(void **state)
 	struct clients *all;
 	size_t count;
 	bool has_pairs;
+	struct arena *mem = arena_new();
 	pid_t gone = fork();
 
 	(void)state;
 	if (!gone)
 		_exit(0);
 	waitpid(gone, NULL, 0);
-	assert_int_equal(clients_of_instance(&all, &count, gone, &has_pairs), 0);
+	assert_int_equal(clients_of_instance(&all, &count, gone, &has_pairs, mem), 0);
 	assert_int_equal(count, 0);
-	free(all);
+	arena_free(&mem);
 }
 
 /* ---- directories */
