@@ -133,38 +133,45 @@ static int lower_field(struct builder *b, const struct value_def *def, int base,
 						 .key = text_hash(def->key)});
 }
 
-static int lower_number_at(struct builder *b, const struct value_def *def, int base)
+/* resolve_offset - 0 or TOO_MUCH */
+static int resolve_offset(struct builder *b, const struct number_def *def, __s32 *out)
 {
 	int64_t off;
 
-	if (resolve_number(&off, &def->off, b->low->source, b->low->err))
+	if (resolve_number(&off, def, b->low->source, b->low->err))
 		return TOO_MUCH;
 	if (off < INT32_MIN || off > INT32_MAX) {
 		fail(b, "an offset is too large");
 		return TOO_MUCH;
 	}
+	*out = (__s32)off;
+	return 0;
+}
+
+static int lower_read(struct builder *b, const struct value_def *def, int base)
+{
+	__s32 off;
+
+	if (resolve_offset(b, &def->off, &off))
+		return TOO_MUCH;
 	return add_value(b, (struct probe_value){.op = PROBE_OP_READ,
 						 .src = (__u8)base,
 						 .size = (__u8)def->size,
 						 .flags = def->is_signed ? PROBE_F_SIGNED : 0,
-						 .off = (__s32)off});
+						 .off = off});
 }
-
-static int lower_prefix(struct builder *b, const struct value_def *def, size_t len);
 
 /* lower_sum - the address `off` bytes behind another */
 static int lower_sum(struct builder *b, const struct value_def *def, int base)
 {
-	int64_t off;
+	__s32 off;
 
-	if (resolve_number(&off, &def->off, b->low->source, b->low->err))
+	if (resolve_offset(b, &def->off, &off))
 		return TOO_MUCH;
-	if (off < INT32_MIN || off > INT32_MAX) {
-		fail(b, "an offset is too large");
-		return TOO_MUCH;
-	}
-	return add_value(b, (struct probe_value){.op = PROBE_OP_SUM, .src = (__u8)base, .off = (__s32)off});
+	return add_value(b, (struct probe_value){.op = PROBE_OP_SUM, .src = (__u8)base, .off = off});
 }
+
+static int lower_prefix(struct builder *b, const struct value_def *def, size_t len);
 
 static int lower_upper(struct builder *b, const struct value_def *text)
 {
@@ -201,7 +208,7 @@ static int lower_new(struct builder *b, const struct value_def *def, int base, i
 	case VALUE_RET:
 		return add_value(b, (struct probe_value){.op = PROBE_OP_RET});
 	case VALUE_READ:
-		return lower_number_at(b, def, base);
+		return lower_read(b, def, base);
 	case VALUE_TRUNC:
 		return add_value(b, (struct probe_value){.op = PROBE_OP_TRUNC,
 							 .src = (__u8)base,

@@ -106,6 +106,10 @@ struct planner {
 	enum row_state *rows;
 };
 
+/* plan.c */
+/* row_moves - number `i` of the enabled events that the row can move, or NULL; an event can come twice */
+const struct event_def *row_moves(const struct planner *p, const struct probe_def *probe, size_t i);
+
 /* place.c */
 /* draft_of - the draft of this file for the instance's server, made if it is new. The pointer holds until the next. */
 struct draft *draft_of(struct planner *p, const struct target_file *file);

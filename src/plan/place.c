@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "config/config.h"
 #include "plan/parts.h"
 
 struct draft *draft_of(struct planner *p, const struct target_file *file)
@@ -155,14 +154,10 @@ static void add_point_event(struct planner *p, struct plan_point *point, const s
 
 static void add_point_events(struct planner *p, struct plan_point *point, const struct probe_def *probe)
 {
-	for (size_t i = 0; i < probe->rule_cnt; i++)
-		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
-			const struct event_def *event;
+	const struct event_def *event;
 
-			for (size_t n = 0; (event = act_event(&probe->rules[i].acts[k], n)); n++)
-				if (!config_event_disabled(p->config, event->name))
-					add_point_event(p, point, event);
-		}
+	for (size_t i = 0; (event = row_moves(p, probe, i)); i++)
+		add_point_event(p, point, event);
 }
 
 /* refuse_calls - no probe may be at a call: this kernel would kill a server that has a shadow stack */

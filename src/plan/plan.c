@@ -19,8 +19,7 @@
 
 /* ---- which rows are of use */
 
-/* row_moves - number `i` of the enabled events that the row can move, or NULL; an event can come twice */
-static const struct event_def *row_moves(const struct planner *p, const struct probe_def *probe, size_t i)
+const struct event_def *row_moves(const struct planner *p, const struct probe_def *probe, size_t i)
 {
 	for (size_t rule = 0; rule < probe->rule_cnt; rule++)
 		for (size_t k = 0; k < probe->rules[rule].act_cnt; k++) {
