@@ -146,24 +146,11 @@ static void put_servers(struct buf *out, const struct catalog *catalog, const st
 	}
 }
 
-static const char *kind_name(enum event_kind kind)
-{
-	switch (kind) {
-	case EVENT_COUNTER:
-		return "counter";
-	case EVENT_GAUGE:
-		return "gauge";
-	case EVENT_HISTOGRAM:
-		return "histogram";
-	}
-	return "unknown";
-}
-
 static void put_event_json(struct buf *out, const struct catalog *catalog, const struct event_def *event)
 {
 	buf_puts(out, "{\"name\":");
 	buf_json_string(out, event->name);
-	buf_printf(out, ",\"kind\":\"%s\",\"unit\":", kind_name(event->kind));
+	buf_printf(out, ",\"kind\":\"%s\",\"unit\":", event_kind_name(event->kind));
 	buf_json_string(out, event->unit);
 	buf_puts(out, ",\"help\":");
 	buf_json_string(out, event->help);
@@ -186,7 +173,7 @@ int command_events(const struct cli *cli, const struct catalog *catalog)
 			put_event_json(&out, catalog, &events->items[i]);
 			continue;
 		}
-		buf_printf(&out, "%-40s %-9s  ", events->items[i].name, kind_name(events->items[i].kind));
+		buf_printf(&out, "%-40s %-9s  ", events->items[i].name, event_kind_name(events->items[i].kind));
 		put_servers(&out, catalog, &events->items[i], false);
 		buf_putc(&out, '\n');
 	}

@@ -161,20 +161,26 @@ static int read_line(struct reader *reader, const struct toml_node *node, const 
 	return ret;
 }
 
+const char *event_kind_name(enum event_kind kind)
+{
+	static const char *const names[EVENT_KINDS] = {
+	    [EVENT_COUNTER] = "counter", [EVENT_GAUGE] = "gauge", [EVENT_HISTOGRAM] = "histogram"};
+
+	return names[kind];
+}
+
 static int read_event_kind(struct reader *reader, const struct toml_node *node, enum event_kind *out)
 {
-	static const char *const kinds[] = {
-	    [EVENT_COUNTER] = "counter", [EVENT_GAUGE] = "gauge", [EVENT_HISTOGRAM] = "histogram"};
 	struct nearest nearest;
 	int ret = read_kind(reader, node, TOML_STRING);
 
 	if (ret)
 		return ret;
 	nearest_init(&nearest, node->string);
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		nearest_offer(&nearest, kinds[i]);
+	for (int i = 0; i < EVENT_KINDS; i++) {
 		*out = (enum event_kind)i;
-		if (!strcmp(kinds[i], node->string))
+		nearest_offer(&nearest, event_kind_name(*out));
+		if (!strcmp(event_kind_name(*out), node->string))
 			return 0;
 	}
 	return fail_value(reader, node, "unknown kind %s%s: there are \"counter\", \"gauge\" and \"histogram\"",

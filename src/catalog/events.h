@@ -10,6 +10,10 @@ struct arena;
 /* A counter counts events. A gauge is how much of something there is now. A histogram says how values (of which each
  * event has one) are spread. */
 enum event_kind { EVENT_COUNTER, EVENT_GAUGE, EVENT_HISTOGRAM };
+#define EVENT_KINDS (EVENT_HISTOGRAM + 1)
+
+/* event_kind_name - "counter", "gauge", "histogram" */
+const char *event_kind_name(enum event_kind kind);
 
 struct event_def {
 	const char *name; /* "auth.success" */

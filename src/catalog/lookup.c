@@ -12,14 +12,6 @@
 
 /* ---- names of events */
 
-static const char *kind_name(enum event_kind kind)
-{
-	static const char *const names[] = {
-	    [EVENT_COUNTER] = "a counter", [EVENT_GAUGE] = "a gauge", [EVENT_HISTOGRAM] = "a histogram"};
-
-	return names[kind];
-}
-
 /* fail_named - at a key or at a value */
 #define fail_named(reader, node, is_key, ...) \
 	((is_key) ? fail_key(reader, node, __VA_ARGS__) : fail_value(reader, node, __VA_ARGS__))
@@ -50,17 +42,17 @@ static int read_event(struct server_tables *tables, const struct toml_node *node
 	if (!*out)
 		return unknown_event(tables, node, is_key, kind);
 	if ((*out)->kind != kind)
-		return fail_named(tables->reader, node, is_key, "\"%s\" is %s: %s is wanted here", name,
-				  kind_name((*out)->kind), kind_name(kind));
+		return fail_named(tables->reader, node, is_key, "\"%s\" is a %s: a %s is wanted here", name,
+				  event_kind_name((*out)->kind), event_kind_name(kind));
 	return 0;
 }
 
-int read_any_event(struct server_tables *tables, const struct toml_node *node)
+int read_any_event(struct server_tables *tables, const struct toml_node *node, bool is_key)
 {
-	int ret = read_kind(tables->reader, node, TOML_STRING);
+	int ret = is_key ? 0 : read_kind(tables->reader, node, TOML_STRING);
 
-	if (!ret && !events_find(tables->events, node->string))
-		ret = unknown_event(tables, node, false, EVENT_COUNTER);
+	if (!ret && !events_find(tables->events, is_key ? node->key : node->string))
+		ret = unknown_event(tables, node, is_key, EVENT_COUNTER);
 	return ret;
 }
 

@@ -115,7 +115,10 @@ static int note_act(const struct series_check *check, const struct rule_def *rul
 	return ret;
 }
 
-static int note_rows(const struct series_check *check)
+/* for_acts - call `take` for every action of the file, until it fails */
+static int for_acts(const struct series_check *check,
+		    int (*take)(const struct series_check *check, const struct rule_def *rule,
+				const struct act_def *act))
 {
 	const struct server_def *server = check->tables->server;
 	int ret = 0;
@@ -125,7 +128,7 @@ static int note_rows(const struct series_check *check)
 			const struct rule_def *rule = &server->probes[i].rules[k];
 
 			for (size_t n = 0; !ret && n < rule->act_cnt; n++)
-				ret = note_act(check, rule, &rule->acts[n]);
+				ret = take(check, rule, &rule->acts[n]);
 		}
 	return ret;
 }
@@ -147,28 +150,14 @@ static int check_added(const struct series_check *check, const struct rule_def *
 {
 	const struct server_def *server = check->tables->server;
 
+	if (act->kind != ACT_ADD)
+		return 0;
 	for (size_t i = 0; !act->dim_cnt && i < server->directory_cnt; i++)
 		if (server->directories[i].event == act->event &&
 		    is_same_labels(act->labels, act->label_cnt, server->directories[i].labels,
 				   server->directories[i].label_cnt))
 			return 0;
 	return fail_def(check->tables, rule, "no [[directory]] has \"%s\" with these labels", act->event->name);
-}
-
-static int check_all_added(const struct series_check *check)
-{
-	const struct server_def *server = check->tables->server;
-	int ret = 0;
-
-	for (size_t i = 0; i < server->probe_cnt; i++)
-		for (size_t k = 0; k < server->probes[i].rule_cnt; k++) {
-			const struct rule_def *rule = &server->probes[i].rules[k];
-
-			for (size_t n = 0; !ret && n < rule->act_cnt; n++)
-				if (rule->acts[n].kind == ACT_ADD)
-					ret = check_added(check, rule, &rule->acts[n]);
-		}
-	return ret;
 }
 
 static int check_seed(const struct series_check *check, const struct seed_def *seed)
@@ -210,13 +199,13 @@ int check_series(struct server_tables *tables)
 	int ret;
 
 	check.uses = arena_array(tables->reader->mem, tables->events->count, sizeof(*check.uses));
-	ret = note_rows(&check);
+	ret = for_acts(&check, note_act);
 	for (size_t i = 0; !ret && i < tables->events->count; i++)
 		ret = check_held(&check, &tables->events->items[i]);
 	for (size_t i = 0; !ret && i < server->directory_cnt; i++)
 		ret = note_directory(&check, &server->directories[i]);
 	if (!ret)
-		ret = check_all_added(&check);
+		ret = for_acts(&check, check_added);
 	for (size_t i = 0; !ret && i < server->seed_cnt; i++)
 		ret = check_seed(&check, &server->seeds[i]);
 	if (!ret)

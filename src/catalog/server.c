@@ -310,7 +310,7 @@ static int read_limit(struct server_tables *tables, const struct toml_node *node
 	if (!ret)
 		ret = strings_of(reader, toml_get(node, "events"), &items, &count);
 	for (size_t i = 0; !ret && i < count; i++)
-		ret = read_any_event(tables, &items[i]);
+		ret = read_any_event(tables, &items[i], false);
 	return ret;
 }
 
@@ -324,9 +324,8 @@ static int read_notes(struct server_tables *tables, const struct toml_node *note
 	for (size_t i = 0; !ret && i < notes->count; i++) {
 		const struct toml_node *note = &notes->items[i];
 
-		if (!events_find(tables->events, note->key))
-			ret = fail_key(reader, note, "unknown event %s", shown(reader, note->key));
-		else
+		ret = read_any_event(tables, note, true);
+		if (!ret)
 			ret = read_text(reader, note, PROSE_BYTES, &prose);
 	}
 	return ret;

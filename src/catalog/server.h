@@ -35,8 +35,8 @@ int read_event_name(struct server_tables *tables, const struct toml_node *node, 
 		    const struct event_def **out);
 int read_event_key(struct server_tables *tables, const struct toml_node *node, enum event_kind kind,
 		   const struct event_def **out);
-/* read_any_event - does the string name an event, of whatever kind? */
-int read_any_event(struct server_tables *tables, const struct toml_node *node);
+/* read_any_event - does the string, or the key, name an event, of whatever kind? */
+int read_any_event(struct server_tables *tables, const struct toml_node *node, bool is_key);
 /* check_label_name - can this key be a label's name? */
 int check_label_name(struct reader *reader, const struct toml_node *node);
 /* read_label_value - one line, NAME_LENGTH bytes at most */

@@ -66,13 +66,10 @@ static void put_json_histogram(struct buf *out, const struct family *family, con
 
 static void put_json_sample(struct buf *out, const struct family *family, const struct sample *sample)
 {
-	static const char *const kinds[] = {
-	    [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
-
 	buf_puts(out, "{\"name\":");
 	buf_json_string(out, family->name);
 	buf_puts(out, ",\"kind\":");
-	buf_json_string(out, kinds[family->kind]);
+	buf_json_string(out, metric_kind_name(family->kind));
 	buf_puts(out, ",\"unit\":");
 	buf_json_string(out, family->unit);
 	buf_puts(out, ",\"labels\":{");

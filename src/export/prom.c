@@ -262,8 +262,6 @@ static void put_sample(struct buf *out, const char *name, const struct family *f
 
 static void put_family(struct buf *out, const struct family *family, const struct prom_options *options)
 {
-	static const char *const types[] = {
-	    [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
 	double scale = scale_of(family, options);
 	struct buf name;
 
@@ -271,7 +269,7 @@ static void put_family(struct buf *out, const struct family *family, const struc
 		return;
 	buf_init(&name, 1024);
 	prom_name(&name, family, options);
-	put_head(out, buf_text(&name), family->help, types[family->kind]);
+	put_head(out, buf_text(&name), family->help, metric_kind_name(family->kind));
 	for (size_t i = 0; i < family->sample_cnt; i++)
 		put_sample(out, buf_text(&name), family, &family->samples[i], scale);
 	if (buf_failed(&name))

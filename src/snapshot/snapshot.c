@@ -7,17 +7,24 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
+
+const char *metric_kind_name(enum metric_kind kind)
+{
+	static const char *const names[] = {
+	    [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
+
+	return names[kind];
+}
 
 struct snapshot *snapshot_new(uint64_t start_ns)
 {
 	struct arena *mem = arena_new();
 	struct snapshot *snap = arena_alloc(mem, sizeof(*snap));
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	*snap = (struct snapshot){
 	    .start_ns = start_ns,
-	    .now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+	    .now_ns = clock_ns(CLOCK_REALTIME),
 	    .mem = mem,
 	};
 	return snap;

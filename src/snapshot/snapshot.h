@@ -13,6 +13,9 @@ struct arena;
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
+/* metric_kind_name - "counter", "gauge", "histogram" */
+const char *metric_kind_name(enum metric_kind kind);
+
 struct label {
 	const char *name, *value; /* well-formed UTF-8 after snapshot_finish(), exporters escape */
 };
