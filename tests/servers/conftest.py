@@ -10,6 +10,7 @@ For another server, look at test_postfix.py and follow its imports: beds/NAME.py
 NAME_steps.py is the table, truth.py counts its log, watch.py names both. A test file whose server is not in MailBed
 has fixtures `bed` and `watched` of its own.
 """
+import contextlib
 import pathlib
 import signal
 import sys
@@ -52,6 +53,16 @@ def watched(bed, request, tmp_path_factory):
     with Collector(directory, pid=postfix.master_pid(bed)) as of_postfix:
         with Collector(directory, pid=dovecot.master_pid(bed)) as of_dovecot:
             yield watch.Watch(bed, {"postfix": of_postfix, "dovecot": of_dovecot})
+
+
+@contextlib.contextmanager
+def postfix_watched(bed, request, tmp_path_factory):
+    """The bed, and who counts what its Postfix does."""
+    if request.config.getoption("--log-only"):
+        yield watch.Watch(bed, {})
+        return
+    with Collector(tmp_path_factory.mktemp("collector"), pid=postfix.master_pid(bed)) as collector:
+        yield watch.Watch(bed, {"postfix": collector})
 
 
 def warm_up(bed):

@@ -144,19 +144,24 @@ def too_many_sessions(bed):
             c.logout()
 
 
-def idle(bed):
+@contextlib.contextmanager
+def selected(bed, mechanism="LOGIN"):
+    """A session with the mailbox open."""
     with bed.imap() as c:
-        c.login("LOGIN", USER, PASSWORD)
+        c.login(mechanism, USER, PASSWORD)
         c.cmd("SELECT INBOX")
+        yield c
+
+
+def idle(bed):
+    with selected(bed) as c:
         c.idle()
         c.logout()
 
 
 def idle_long(bed):
     """Long enough to be left to imap-hibernate."""
-    with bed.imap() as c:
-        c.login("LOGIN", USER, PASSWORD)
-        c.cmd("SELECT INBOX")
+    with selected(bed) as c:
         c.start("IDLE")
         c.expect("+")
         dovecot.wait_hibernated(bed)
@@ -167,18 +172,14 @@ def idle_long(bed):
 
 
 def idle_forever(bed):
-    with bed.imap() as c:
-        c.login("LOGIN", USER, PASSWORD)
-        c.cmd("SELECT INBOX")
+    with selected(bed) as c:
         c.start("IDLE")
         c.expect("+")
         dovecot.wait_hibernated(bed)
 
 
 def idle_dropped(bed):
-    with bed.imap() as c:
-        c.login("LOGIN", USER, PASSWORD)
-        c.cmd("SELECT INBOX")
+    with selected(bed) as c:
         c.start("IDLE")
         c.expect("+")
 

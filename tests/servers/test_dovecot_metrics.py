@@ -16,19 +16,12 @@ from beds.dovecot import DEAD_PROXY_USER, ELSEWHERE_USER, OTHER_USER, PAM_USER, 
 from beds.clients import b64, tls_context
 from beds.mailbed import MailBed
 from collector import Collector
+from watch import moved, settles
 from test_collector import need_no_others
 
 pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
 
 OLD = "bookworm"
-SETTLE_S = 0.2
-
-
-def settles(read, want):
-    """It comes to this, and stays there."""
-    wait_until(lambda: read() == want, lambda: f"{want}, got {read()}", timeout=5)
-    time.sleep(SETTLE_S)
-    assert read() == want
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +37,6 @@ def series(collector, *events):
     names = {f"mail_{event.replace('.', '_').replace('-', '_')}_total": event for event in events}
     return {" ".join([names[name], *(labels[label] for label in sorted(labels, reverse=True) if label != "server")]): int(value)
             for name, labels, value in collector.samples() if name in names and labels["server"] == "dovecot" and value}
-
-
-def moved(before, after):
-    return {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)}
 
 
 def imap_mechanism(name):
@@ -292,9 +281,7 @@ def test_times_are_those_that_dovecot_tells(bed, collector):
 def test_command_time_is_without_waiting(bed, collector):
     """For the client, or for what the client is waiting for."""
     times = Times(collector, "imap.command-time")
-    with bed.imap() as c:
-        c.login("PLAIN", USER, PASSWORD)
-        c.cmd("SELECT INBOX")
+    with do.selected(bed, "PLAIN") as c:
         c.start("IDLE")
         c.expect("+")
         time.sleep(LASTING)

@@ -5,12 +5,10 @@ import dataclasses
 import pytest
 
 import postfix_agents_steps
-import watch
-from beds import postfix
 from beds.bed import SUITES
 from beds.mailbed import MailBed
 from beds.postfix_static import StaticPostfixBed
-from collector import Collector
+from conftest import postfix_watched
 from postfix_agents_steps import STEPS  # noqa: F401: conftest.py makes a test of each
 
 KINDS = [(suite, kind) for suite in SUITES for kind in (MailBed, StaticPostfixBed)]
@@ -26,11 +24,8 @@ def bed(request):
 
 @pytest.fixture(scope="module")
 def watched(bed, request, tmp_path_factory):
-    if request.config.getoption("--log-only"):
-        yield watch.Watch(bed, {})
-        return
-    with Collector(tmp_path_factory.mktemp("collector"), pid=postfix.master_pid(bed)) as collector:
-        yield watch.Watch(bed, {"postfix": collector})
+    with postfix_watched(bed, request, tmp_path_factory) as alone:
+        yield alone
 
 
 @pytest.fixture(scope="module")

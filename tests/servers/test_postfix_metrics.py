@@ -18,18 +18,11 @@ from beds.mailbed import MailBed
 from beds.postfix import DOMAIN, PASSWORD, USER
 from collector import Collector, metric
 from postfix_steps import LOCAL
+from watch import moved, settles
 
 pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
 
-SETTLE_S = 0.2
 QUEUES = ["incoming", "active", "deferred", "hold"]
-
-
-def settles(read, want):
-    """It comes to this, and stays there."""
-    wait_until(lambda: read() == want, lambda: f"{want}, got {read()}", timeout=5)
-    time.sleep(SETTLE_S)
-    assert read() == want
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +42,6 @@ def series(collector):
     names = {metric(event): event for event in LABELLED}
     return {" ".join([names[name], *(labels[label] for label in sorted(labels) if label != "server")]): int(value)
             for name, labels, value in collector.samples() if name in names and labels["server"] == "postfix" and value}
-
-
-def moved(before, after):
-    return {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)}
 
 
 def broken_off(service):

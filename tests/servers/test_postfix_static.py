@@ -5,12 +5,9 @@ import dataclasses
 
 import pytest
 
-import watch
-from beds import postfix
 from beds.bed import SUITES
 from beds.postfix_static import StaticPostfixBed
-from collector import Collector
-from conftest import warm_up
+from conftest import postfix_watched, warm_up
 from postfix_steps import STEPS
 from test_postfix_metrics import test_connections, test_delays, test_labels, test_load, test_queue, test_sizes  # noqa: F401
 
@@ -58,11 +55,8 @@ def bed(request):
 @pytest.fixture(scope="module")
 def watched(bed, request, tmp_path_factory):
     warm_up(bed)
-    if request.config.getoption("--log-only"):
-        yield watch.Watch(bed, {})
-        return
-    with Collector(tmp_path_factory.mktemp("collector"), pid=postfix.master_pid(bed)) as collector:
-        yield watch.Watch(bed, {"postfix": collector})
+    with postfix_watched(bed, request, tmp_path_factory) as alone:
+        yield alone
 
 
 @pytest.fixture(scope="module")

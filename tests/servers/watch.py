@@ -46,7 +46,15 @@ class _Collector:
                 if event.startswith(self._prefix) and (self._prefix or ":" not in event)}
 
 
-def _moved(before, after):
+def settles(read, want):
+    """It comes to this, and stays there."""
+    wait_until(lambda: read() == want, lambda: f"{want}, got {read()}", timeout=TIMEOUT_S)
+    time.sleep(2 * SETTLE_S)
+    assert read() == want
+
+
+def moved(before, after):
+    """{name: by how much}, of all that changed."""
     return {name: after.get(name, 0) - before.get(name, 0) for name in {*before, *after} if after.get(name, 0) != before.get(name, 0)}
 
 
@@ -77,14 +85,14 @@ class Watch:
         witnesses = [_Log(self.bed, server), *(_Collector(collector, name, server) for name, collector in self.collectors.items())]
         before = {witness.name: witness.read() for witness in witnesses}
         stray = [f"{witness.name}: {name}: {number:+d} after the step before" for witness in witnesses
-                 for name, number in _moved(self._last.get(witness.name, before[witness.name]), before[witness.name]).items()]
+                 for name, number in moved(self._last.get(witness.name, before[witness.name]), before[witness.name]).items()]
         self._last = {}  # a step that breaks off leaves no number to hold the next one to
         step.run(self.bed)
 
         def wrong():
             by_chance = {"server.log-warning": chance_warnings()} if server == "postfix" else {}
             return [f"{witness.name}: {line}" for witness in witnesses
-                    for line in _difference(_moved(before[witness.name], witness.read()), witness.expected(step, by_chance))]
+                    for line in _difference(moved(before[witness.name], witness.read()), witness.expected(step, by_chance))]
 
         try:
             wait_until(lambda: not wrong(), "the counts", timeout=TIMEOUT_S)
