@@ -6,6 +6,7 @@ and what is not. With --check: exit 1 if the file is not what would be made.
 What people need to know of an event stands in [note] or in the `note` of a row, what cannot be seen in [[limit]]; where a row is, is told from
 the row itself.
 """
+import collections
 import pathlib
 import re
 import sys
@@ -78,34 +79,35 @@ class Event:
     def __init__(self):
         self.labels, self.notes, self.places, self.limits = set(), [], [], []
 
-    def add(self, where, what):
-        if what and what not in where:
-            where.append(what)
+
+def put(where, what):
+    """Once, and only if there is anything."""
+    if what and what not in where:
+        where.append(what)
 
 
 def events_of(catalog, known):
     choices = catalog.get("choice", {})
-    found = {}
+    found = collections.defaultdict(Event)
     for row in catalog["probe"]:
         for rule in rules(row):
             for name in moved(rule, choices):
-                event = found.setdefault(name, Event())
+                event = found[name]
                 if name not in listed(rule.get("hold")) + listed(rule.get("release")):
                     event.labels |= labels(rule)
-                event.add(event.notes, about(row.get("note", ""), name, known))
-                event.add(event.places, place(row, catalog["object"]))
+                put(event.notes, about(row.get("note", ""), name, known))
+                put(event.places, place(row, catalog["object"]))
     for directory in catalog.get("directory", []):
-        event = found.setdefault(directory["event"], Event())
+        event = found[directory["event"]]
         event.labels |= {*directory.get("labels", {})}
-        event.add(event.places, f"files in `{directory['path']}`")
+        put(event.places, f"files in `{directory['path']}`")
     for seed in catalog.get("seed", []):
-        event = found.setdefault(seed["event"], Event())
-        event.add(event.places, f"sockets of {', '.join(listed(seed['who']))} at the start")
+        put(found[seed["event"]].places, f"sockets of {', '.join(listed(seed['who']))} at the start")
     for name, note in catalog.get("note", {}).items():
-        found.setdefault(name, Event()).add(found[name].notes, note)
+        put(found[name].notes, note)
     for limit in catalog.get("limit", []):
         for name in limit.get("events", []):
-            found.setdefault(name, Event()).add(found[name].limits, limit["text"])
+            put(found[name].limits, limit["text"])
     return found
 
 

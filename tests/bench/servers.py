@@ -10,9 +10,6 @@ import concurrent.futures
 import contextlib
 import http.server
 import os
-import pathlib
-import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -20,10 +17,10 @@ import time
 
 from log_exporter import Exporter, unpack_exporter
 from measure import Group, mapped_kb, median, memory_kb, table
-from beds import dovecot, postfix
+from beds import postfix
 from beds.bed import wait_until
 from beds.mailbed import MailBed
-from collector import BINARY, Collector, metric
+from collector import BINARY, Collector
 
 ROUNDS, MESSAGES, CLIENTS = 12, 200, 4
 REST = 10  # seconds: some rescans
