@@ -78,6 +78,8 @@ def wait_until(condition, what, timeout=10.0, every=0.02):
 class Bed:
     """with Bed("bookworm") as bed: ..."""
 
+    root_kind = "postfix"  # of scripts/mail-root.sh: which servers are installed
+
     def __init__(self, suite):
         self.suite = suite
         self.pid = None  # of init, as the host sees it
@@ -87,7 +89,7 @@ class Bed:
         self._on_close = []
 
     def __enter__(self):
-        root = subprocess.run([REPO / "scripts/mail-root.sh", self.suite], stdout=subprocess.PIPE, text=True, check=True)
+        root = subprocess.run([REPO / "scripts/mail-root.sh", self.suite, self.root_kind], stdout=subprocess.PIPE, text=True, check=True)
         self._init = subprocess.Popen(
             ["unshare", "--mount", "--propagation", "unchanged", "--net", "--pid", "--ipc", "--uts", "--fork", "sh", "-c", INIT, "init", root.stdout.strip()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
