@@ -18,6 +18,7 @@ FEW = "127.4.0.1"  # may have two connections at once
 NAMED, MISNAMED, NAMELESS = "127.5.0.1", "127.5.0.2", "127.5.0.3"  # whose names are looked up
 LISTED = "127.6.0.1"  # in the blocklist bl.test
 DENIED = "127.7.0.1"  # refused by the rule for connections
+FOREIGN = "10.9.0.1"  # not of this host, if one asks the SPF library
 BANNED = "127.7.0.2"  # refused before any rule
 SENDER_OK, SENDER_BAD, SENDER_SOFT = "spf-pass.test", "spf-fail.test", "spf-soft.test"
 
@@ -35,7 +36,7 @@ ZONE = {
     "2.0.5.127.in-addr.arpa": {"PTR": ["misnamed.test"]},
     "named.test": {"A": [NAMED]},
     "misnamed.test": {"A": ["127.5.0.99"]},
-    SENDER_OK: {"TXT": ["v=spf1 ip4:127.0.0.0/8 -all"]},
+    SENDER_OK: {"TXT": ["v=spf1 ip4:10.9.0.0/24 -all"]},
     SENDER_BAD: {"TXT": ["v=spf1 -all"]},
     SENDER_SOFT: {"TXT": ["v=spf1 ~all"]},
 }
@@ -52,7 +53,7 @@ SINKS = {
     "lmtp.test": (2623, {}),
 }
 
-HEAVY_AUTH = f"""
+EXTERNAL = f"""
 external:
   driver = external
   public_name = EXTERNAL
@@ -100,6 +101,7 @@ recipients_max = 6
 message_size_limit = 20000
 smtp_receive_timeout = ${{if eq{{$received_port}}{{2502}}{{1s}}{{1m}}}}
 smtp_enforce_sync = true
+pipelining_connect_advertise_hosts =
 received_headers_max = 30
 rfc1413_query_timeout = 0s
 dns_ipv4_lookup = *
@@ -169,6 +171,7 @@ receiving:
   deny    domains = elsewhere.test
           message = relay not permitted
   deny    domains = +local_domains
+          local_parts = !limited
           !verify = recipient
   accept
 
@@ -358,7 +361,7 @@ cram:
   server_secret = ${{if eq{{$auth1}}{{alice}}{{{password}}}fail}}
   server_set_id = $auth1
 
-{heavy_auth}
+{external}
 
 client_plain:
   driver = plaintext
@@ -427,7 +430,7 @@ def config(kind, selectors=SELECTORS, extra=""):
         domain=DOMAIN, ports=" : ".join(map(str, PORTS.values())), acls=MAIN, banned=BANNED, few=FEW, denied=DENIED, selectors=selectors,
         spf=SPF if heavy else "", sink=SINK, routers=routers, transports=transports, password=PASSWORD,
         zone_domains="mx.test : no-mx.test : null-mx.test : lost-mx.test : no-such.test",
-        check1=_check("auth1", "auth2"), check2=_check("auth2", "auth3"), heavy_auth=HEAVY_AUTH if heavy else "")
+        check1=_check("auth1", "auth2"), check2=_check("auth2", "auth3"), external=EXTERNAL)
 
 
 class EximBed(Bed):
@@ -447,6 +450,8 @@ class EximBed(Bed):
             for port, how in SINKS.values():
                 Sink(self, port, SINK, **how)
             self.names = NameServer(self, ZONE)
+            self.run("install", "-d", "-o", "Debian-exim", "-g", "Debian-exim", "/run/exim4")
+            self.run("ip", "address", "add", FOREIGN, "dev", "lo")
             self.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
             self.write("/etc/exim4/aliases", ALIASES)
             self.write("/usr/local/bin/piped", PIPED, 0o755)
