@@ -10,7 +10,7 @@ import time
 import pytest
 
 from beds import clients, exim
-from beds.exim import BANNED, DENIED, DOMAIN, FEW, FOREIGN, LISTED, MISNAMED, NAMED, NAMELESS, PASSWORD, SENDER_BAD, SENDER_OK, SENDER_SOFT
+from beds.exim import BANNED, DENIED, DOMAIN, FEW, FOREIGN, LISTED, MISNAMED, NAMED, NAMELESS, PASSWORD, SENDER_BAD, SENDER_OK, SENDER_SOFT, SLOW
 from steps import table
 
 LOCAL = f"alice@{DOMAIN}"
@@ -165,7 +165,7 @@ def impatient_in_data(bed):
 
 def too_early(bed):
     """A word before the greeting."""
-    with bed.smtp(banner=None) as c:
+    with bed.smtp(source=SLOW, banner=None) as c:
         c.send("EHLO client.test\r\n")
         c.reply("554")
     exim.wait_idle(bed)
@@ -478,7 +478,7 @@ STEPS = table(MACROS, [
     ("sendmail with a null sender", 2, sendmail(LOCAL, sender="<>"), "queue.local-submission DELIVERED"),
     ("sendmail -t", 2, sendmail("-t", text=f"To: {LOCAL}\nSubject: test\n\nHello.\n"), "queue.local-submission DELIVERED"),
     ("SMTP from a file", 2, batch, "queue.local-submission DELIVERED"),
-    ("sendmail, refused by a rule", 2, sendmail(LOCAL, text="Subject: refuse\n\nx\n", check=False), ""),
+    ("sendmail, refused by a rule", 2, sendmail(LOCAL, text="Subject: refuse\n\nx\n", check=False), "NOTICE"),
 
     ("to a remote server", 2, message("a@sink.test"), "RECEIVED SENT delivery.delivered GONE"),
     ("to two at a remote server", 2, message("a@sink.test", "b@sink.test"), "RECEIVED smtp.rcpt-to SENT delivery.rcpt-to 2*delivery.delivered GONE"),
@@ -489,16 +489,16 @@ STEPS = table(MACROS, [
     ("put off by the remote server", 2, tried("later@sink.test"), "RECEIVED SENT delivery.deferred delivery.rcpt-to-rejected"),
     ("put off twice", 2, tried("later@sink.test", tries=2), "RECEIVED 2*SENT 2*delivery.deferred 2*delivery.rcpt-to-rejected"),
     ("remote server is down", 2, tried("a@down.test"), "RECEIVED ATTEMPT delivery.connect-error delivery.deferred"),
-    ("remote server is down, the next is not", 2, message("a@half-down.test"), "RECEIVED SENT delivery.connect-error delivery.delivered GONE"),
-    ("not yet time for another try", 2, not_yet, "2*RECEIVED ATTEMPT delivery.connect-error delivery.deferred"),
-    ("queue run before it is time", 2, queue_run_too_early, "RECEIVED ATTEMPT delivery.connect-error delivery.deferred"),
-    ("remote server is rude", 2, message("a@rude.test", **L), "RECEIVED CONNECTED BOUNCED delivery.greeting-failed"),
-    ("remote server is deaf", 2, message("a@deaf.test", **L), "RECEIVED CONNECTED BOUNCED delivery.ehlo-rejected"),
+    ("remote server is down, the next is not", 2, tried("a@half-down.test"), "RECEIVED SENT delivery.connect-error delivery.delivered GONE"),
+    ("not yet time for another try", 2, not_yet, "2*RECEIVED 2*ATTEMPT delivery.connect-error delivery.deferred"),
+    ("queue run before it is time", 2, queue_run_too_early, "RECEIVED 3*ATTEMPT delivery.connect-error delivery.deferred"),
+    ("remote server is rude", 2, tried("a@rude.test", **L), "RECEIVED CONNECTED BOUNCED delivery.greeting-failed"),
+    ("remote server is deaf", 2, tried("a@deaf.test", **L), "RECEIVED CONNECTED BOUNCED delivery.ehlo-rejected"),
     ("remote server talks nonsense after STARTTLS", 2, tried("a@broken-tls.test"), "RECEIVED CONNECTED delivery.start-tls-error delivery.deferred"),
     ("remote server refuses the login", 2, tried("a@wrong-auth.test"), "RECEIVED CONNECTED delivery.auth-failed delivery.deferred"),
     ("remote server refuses the text", 2, message("spam@sink.test", **L), "RECEIVED SENT BOUNCED delivery.message-rejected"),
     ("by MX", 2, message("a@mx.test"), "RECEIVED delivery.mx-lookup SENT delivery.delivered GONE"),
-    ("domain without MX", 2, message("a@no-mx.test"), "RECEIVED delivery.mx-lookup SENT delivery.delivered GONE"),
+    ("domain without MX", 2, message("a@no-mx.test"), "RECEIVED delivery.mx-lookup delivery.mx-lookup-failed SENT delivery.delivered GONE"),
     ("domain that does not exist", 2, message("a@no-such.test", **L), "RECEIVED delivery.mx-lookup delivery.mx-lookup-failed BOUNCED"),
 
     ("to nowhere", 2, message(f"discard@{DOMAIN}"), "RECEIVED delivery.delivered GONE"),
@@ -508,7 +508,7 @@ STEPS = table(MACROS, [
     ("taken by a command", 2, message(f"pipe-good@{DOMAIN}"), "RECEIVED DELIVERED"),
     ("refused by a command", 2, message(f"pipe-bad@{DOMAIN}", **L), "RECEIVED ATTEMPT BOUNCED"),
     ("put off by a command", 2, tried(f"pipe-later@{DOMAIN}"), "RECEIVED ATTEMPT delivery.deferred"),
-    ("taken by a local LMTP server", 2, message(f"lmtp@{DOMAIN}"), "RECEIVED DELIVERED"),
+    ("taken by a local LMTP server", 2, message(f"lmtp-good@{DOMAIN}"), "RECEIVED DELIVERED"),
     ("refused by a local LMTP server", 2, message(f"lmtp-bad@{DOMAIN}", **L), "RECEIVED ATTEMPT BOUNCED"),
     ("mailbox that is full", 2, tried(f"full@{DOMAIN}"), "RECEIVED ATTEMPT delivery.deferred limit.quota"),
     ("answered", 2, message(f"vacation@{DOMAIN}", **L), "RECEIVED 2*ATTEMPT 2*delivery.delivered GONE queue.queue-autogenerated DELIVERED"),
@@ -520,7 +520,7 @@ STEPS = table(MACROS, [
     ("what an administrator asks", 2, looked_at, ""),
     ("a rehearsed session", 2, rehearsed, ""),
     ("reload in a session", 1, reload_in_session, "ACCEPTED GRANTED queue.queue-message-authenticated DELIVERED RECEIVED DELIVERED"),
-    ("restart", 1, restart, "RECEIVED DELIVERED"),
+    ("restart", 2, restart, "RECEIVED DELIVERED"),
     ("many clients at once", 1, at_once(message(LOCAL, login="PLAIN", wait=False), 40, 8), "40*ACCEPTED 40*GRANTED 40*queue.queue-message-authenticated 40*DELIVERED"),
 ])
 

@@ -6,7 +6,8 @@ import pytest
 import watch
 from beds import exim
 from beds.bed import SUITES
-from collector import Collector, metric
+from collector import metric
+from exim_collector import exim_collector
 from exim_steps import HEAVY_STEPS, STEPS  # noqa: F401: conftest.py makes a test of each of STEPS
 
 BUILDS = [(suite, kind) for suite in SUITES for kind in exim.KINDS]
@@ -23,7 +24,7 @@ def watched(bed, request, tmp_path_factory):
     if request.config.getoption("--log-only"):
         yield watch.Watch(bed, {})
         return
-    with Collector(tmp_path_factory.mktemp("collector"), pid=exim.daemon_pid(bed)) as collector:
+    with exim_collector(tmp_path_factory.mktemp("collector")) as collector:
         yield watch.Watch(bed, {"exim": collector})
 
 
@@ -31,10 +32,10 @@ def test_step(watched, step):
     watched.check(step, "exim")
 
 
-@pytest.mark.parametrize("step", HEAVY_STEPS, ids=lambda step: step.name)
-def test_heavy_step(watched, step):
+@pytest.mark.parametrize("heavy_step", HEAVY_STEPS, ids=lambda step: step.name)
+def test_heavy_step(watched, heavy_step):
     """SPF is not in the light package."""
     if watched.bed.kind == "light":
         assert not watched.collectors or metric("smtp.spf-from-pass") not in watched.collectors["exim"].counts("exim")
         return
-    watched.check(step, "exim")
+    watched.check(heavy_step, "exim")

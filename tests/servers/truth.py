@@ -128,7 +128,7 @@ def dovecot(text):
 
 EXIM_LINES = {
     "smtp.connection-start": r"SMTP connection from .*TCP/IP connection count",
-    "smtp.rejected": r" (temporarily )?rejected (connection|EHLO or HELO|MAIL|RCPT|DATA|after DATA|AUTH|VRFY|EXPN|ETRN|STARTTLS)\b.*|refused connection from",
+    "smtp.rejected": r" (temporarily )?rejected (connection in|EHLO or HELO|MAIL <|RCPT|DATA|after DATA|AUTH|VRFY|EXPN|ETRN|STARTTLS)|refused connection from",
     "smtp.relay-not-allowed": r" rejected RCPT .*: relay not permitted",
     "smtp.mailbox-does-not-exist": r" rejected RCPT .*: Unrouteable address",
     "smtp.rcpt-to-greylisted": r" temporarily rejected RCPT .*Greylisted",

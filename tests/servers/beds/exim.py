@@ -18,6 +18,7 @@ FEW = "127.4.0.1"  # may have two connections at once
 NAMED, MISNAMED, NAMELESS = "127.5.0.1", "127.5.0.2", "127.5.0.3"  # whose names are looked up
 LISTED = "127.6.0.1"  # in the blocklist bl.test
 DENIED = "127.7.0.1"  # refused by the rule for connections
+SLOW = "127.7.0.5"  # is greeted late
 FOREIGN = "10.9.0.1"  # not of this host, if one asks the SPF library
 BANNED = "127.7.0.2"  # refused before any rule
 SENDER_OK, SENDER_BAD, SENDER_SOFT = "spf-pass.test", "spf-fail.test", "spf-soft.test"
@@ -62,10 +63,9 @@ external:
   server_condition = ${{if eq{{$auth1}}{{alice@{DOMAIN}}}}}
 """
 SPF = """
-  deny    message = not from there
+  deny    sender_domains = spf-pass.test : spf-fail.test : spf-soft.test
+          message = not from there
           spf = fail
-  warn    spf = softfail
-          logwrite = soft
 """
 MAIN = """
 acl_smtp_connect = connecting
@@ -120,6 +120,8 @@ retry_interval_max = 1h
 begin acl
 
 connecting:
+  warn    hosts = {slow}
+          delay = 1s
   deny    hosts = {denied}
           message = you are not welcome
   accept
@@ -213,7 +215,8 @@ leaving:
           message = see you
 
 submitting:
-  deny    condition = ${{if match{{$h_subject:}}{{refuse}}}}
+  deny    message = not that
+            condition = ${{if match{{$h_subject:}}{{refuse}}}}
   accept
 
 begin routers
@@ -226,16 +229,11 @@ forwarded:
   allow_fail
   allow_defer
   forbid_file = false
-  pipe_transport = piped
+  pipe_transport = pipe_good
   file_transport = filed
   reply_transport = replied
 
-pipes:
-  driver = accept
-  domains = +local_domains
-  local_parts = pipe-good : pipe-bad : pipe-later
-  transport = piped
-
+{pipes}
 answers:
   driver = accept
   domains = +local_domains
@@ -243,12 +241,6 @@ answers:
   senders = !:
   transport = replied
   unseen
-
-lmtp_local:
-  driver = accept
-  domains = +local_domains
-  local_parts = lmtp : lmtp-bad
-  transport = by_lmtp
 
 full:
   driver = accept
@@ -281,7 +273,7 @@ down:
 half_down:
   driver = manualroute
   domains = half-down.test
-  route_data = <+ 127.2.0.9 + {sink}
+  route_list = * 127.2.0.9:{sink}
   hosts_randomize = false
   transport = remote
   self = send
@@ -315,19 +307,7 @@ filed_with_quota:
   group = mail
   quota = 100
 
-piped:
-  driver = pipe
-  command = /usr/local/bin/piped $local_part
-  user = mail
-  group = mail
-  ignore_status = false
-  return_fail_output
-
-by_lmtp:
-  driver = lmtp
-  command = /usr/local/bin/lmtpd $local_part
-  user = mail
-
+{pipe_transports}
 replied:
   driver = autoreply
   user = mail
@@ -368,6 +348,7 @@ client_plain:
   public_name = PLAIN
   client_send = ^alice^${{if eq{{$host_port}}{{2618}}{{right}}{{wrong}}}}
 """
+COMMANDS = ("pipe", "good"), ("pipe", "bad"), ("pipe", "later"), ("lmtp", "good"), ("lmtp", "bad")
 LMTPD = r"""#!/bin/sh
 echo "220 lmtpd"
 text=
@@ -379,8 +360,8 @@ while IFS= read -r line; do
 	fi
 	case $line in
 	LHLO*) echo "250 lmtpd" ;;
-	RCPT*) [ "$1" = lmtp-bad ] && echo "550 no such user" || echo "250 ok" ;;
-	DATA*) [ "$1" = lmtp-bad ] && echo "503 no recipients" || { text=yes; echo "354 go on"; } ;;
+	RCPT*) [ "$1" = bad ] && echo "550 no such user" || echo "250 ok" ;;
+	DATA*) [ "$1" = bad ] && echo "503 no recipients" || { text=yes; echo "354 go on"; } ;;
 	QUIT*) echo "221 bye"; exit ;;
 	*) echo "250 ok" ;;
 	esac
@@ -388,8 +369,8 @@ done
 """
 PIPED = """#!/bin/sh
 case $1 in
-pipe-good) exit 0 ;;
-pipe-bad) exit 1 ;;
+good) exit 0 ;;
+bad) exit 1 ;;
 *) exit 75 ;;
 esac
 """
@@ -426,9 +407,22 @@ def config(kind, selectors=SELECTORS, extra=""):
   transport = remote_{port}
   self = send
 """ for domain, (port, _) in SINKS.items())
+    # A command line must not hold what a client said.
+    pipes = "\n".join(f"""{kind}_{what}:
+  driver = accept
+  domains = +local_domains
+  local_parts = {kind}-{what}
+  transport = {kind}_{what}
+""" for kind, what in COMMANDS)
+    pipe_transports = "\n".join(f"""{kind}_{what}:
+  driver = {kind}
+  command = /usr/local/bin/{kind}d {what}
+  user = mail
+  {"return_fail_output" if kind == "pipe" else ""}
+""" for kind, what in COMMANDS)
     return extra + CONFIG.format(
-        domain=DOMAIN, ports=" : ".join(map(str, PORTS.values())), acls=MAIN, banned=BANNED, few=FEW, denied=DENIED, selectors=selectors,
-        spf=SPF if heavy else "", sink=SINK, routers=routers, transports=transports, password=PASSWORD,
+        domain=DOMAIN, ports=" : ".join(map(str, PORTS.values())), acls=MAIN, banned=BANNED, few=FEW, slow=SLOW, denied=DENIED, selectors=selectors,
+        spf=SPF if heavy else "", sink=SINK, routers=routers, pipes=pipes, pipe_transports=pipe_transports, transports=transports, password=PASSWORD,
         zone_domains="mx.test : no-mx.test : null-mx.test : lost-mx.test : no-such.test",
         check1=_check("auth1", "auth2"), check2=_check("auth2", "auth3"), external=EXTERNAL)
 
