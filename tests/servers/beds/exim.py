@@ -109,6 +109,7 @@ disable_ipv6
 keep_environment =
 trusted_users = root
 prdr_enable = false
+dsn_advertise_hosts = *
 ignore_bounce_errors_after = 0s
 delay_warning =
 auto_thaw = 0s
@@ -388,7 +389,8 @@ def _check(user, password):
             f"{{${{if and{{{{eq{{${user}}}{{alice}}}}{{eq{{${password}}}{{{PASSWORD}}}}}}}}}}}}}")
 
 
-def config(kind, selectors=SELECTORS, extra=""):
+def config(kind, selectors=SELECTORS, change=None):
+    """change: (old, new) text of the configuration."""
     heavy = kind == "heavy"
     transports = "\n".join(f"""remote_{port}:
   driver = smtp
@@ -420,11 +422,15 @@ def config(kind, selectors=SELECTORS, extra=""):
   user = mail
   {"return_fail_output" if kind == "pipe" else ""}
 """ for kind, what in COMMANDS)
-    return extra + CONFIG.format(
+    text = CONFIG.format(
         domain=DOMAIN, ports=" : ".join(map(str, PORTS.values())), acls=MAIN, banned=BANNED, few=FEW, slow=SLOW, denied=DENIED, selectors=selectors,
         spf=SPF if heavy else "", sink=SINK, routers=routers, pipes=pipes, pipe_transports=pipe_transports, transports=transports, password=PASSWORD,
         zone_domains="mx.test : no-mx.test : null-mx.test : lost-mx.test : no-such.test",
         check1=_check("auth1", "auth2"), check2=_check("auth2", "auth3"), external=EXTERNAL)
+    if change:
+        assert text.count(change[0]) == 1, change[0]
+        text = text.replace(*change)
+    return text
 
 
 class EximBed(Bed):
@@ -461,8 +467,8 @@ class EximBed(Bed):
         return clients.Smtp(self.connect(PORTS[service], source), **how)
 
 
-def configure(bed, selectors=SELECTORS, extra=""):
-    bed.write("/etc/exim4/exim4.conf", config(bed.kind, selectors, extra))
+def configure(bed, **how):
+    bed.write("/etc/exim4/exim4.conf", config(bed.kind, **how))
 
 
 def start(bed):
