@@ -520,7 +520,7 @@ def wait_idle(bed, sessions=0):
     """Wait until nothing is being received or delivered. sessions: processes beside the daemon that may stay."""
     def idle():
         return len(bed.processes("/usr/sbin/exim4")) <= 1 + sessions
-    wait_until(idle, "an idle Exim")
+    wait_until(idle, "an idle Exim", timeout=30)
     time.sleep(0.02)  # a process that was about to start another
     wait_until(idle, "an idle Exim")
 
