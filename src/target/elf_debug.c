@@ -201,9 +201,7 @@ static int open_candidate(const struct hunt *hunt, const char *path)
 		fd = -ENOENT;
 	else if (st.st_uid != 0 && st.st_uid != hunt->owner)
 		fd = -EPERM;
-	else
-		fd = open(link, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
+	else if ((fd = open(link, O_RDONLY | O_CLOEXEC)) < 0)
 		fd = -errno;
 	close(path_fd);
 	return fd;

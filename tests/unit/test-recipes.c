@@ -501,10 +501,10 @@ static void no_damage(unsigned char *data, size_t size)
 }
 static void other_id(unsigned char *data, size_t size)
 {
-	unsigned char *name = memmem(data, size, "GNU", 4); /* the note's; the id follows */
+	unsigned char *note = memmem(data, size, "\3\0\0\0GNU", 8); /* type and name; the id follows */
 
-	assert_non_null(name);
-	name[4]++;
+	assert_non_null(note);
+	note[8]++;
 }
 static void no_magic(unsigned char *data, size_t size)
 {
