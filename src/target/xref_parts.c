@@ -9,7 +9,7 @@
  * It belongs to the one function that jumps into it, or has a jump table with it, or else to the one into whose middle
  * it jumps. When these are several, nobody can tell, and then no recipe finds the part or anything in it. The same
  * holds for what jumps of one function lead to, and nothing else: that is a part, or a function that it hands over to.
-*/
+ */
 #include <errno.h>
 #include <stdlib.h>
 

@@ -103,7 +103,7 @@ each_catalog = pytest.mark.parametrize("server, functions", list(catalogs()),
 # Programs of mail servers, and those that they come with: they speak the same protocols in the same words, and may well
 # have a table of commands of the same form. What is found there is told, not judged.
 MAIL_DIRECTORIES = "usr/lib/postfix/sbin", "usr/lib/dovecot"
-MAIL_NAMES = ("exim", "smtpd", "smtpctl", "makemap", "newaliases", "mailq", "sendmail", "post", "dov", "send-mail", "smtp-", "qmqp-", "qshape")
+MAIL_NAMES = ("exim", "smtp", "makemap", "newaliases", "mailq", "sendmail", "post", "dov", "send-mail", "qmqp-", "qshape")
 
 
 def programs_in(directories, is_mail):
