@@ -527,6 +527,7 @@ def test_connections_of_killed_processes(mortal, tmp_path):
             dovecot.start(mortal)
 
 
+@pytest.mark.alone
 def test_connections_of_a_new_server(bed, mortal, tmp_path):
     """Killed and started again, and stopped and started again."""
     need_no_others(bed, mortal)
