@@ -195,8 +195,13 @@ $(BUILD)/exporters/fake-exporter: tests/exporters/fake-exporter.c $(BUILD)/obj/l
 exporters: $(BUILD)/exporters/fake-exporter ## exporters against real receivers and independent decoders
 	$(Q)venv=$$(scripts/venv.sh) && FAKE_EXPORTER=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/exporters
 
+# They wait more than they compute: more workers than cores. What must be alone comes afterwards, whatever the others say.
+WORKERS ?= 8
 servers: $(BUILD)/mailgauge ## real Postfix and Dovecot of Debian 12 and 13 with known numbers (root)
-	$(Q)venv=$$(scripts/venv.sh) && MAILGAUGE=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/servers
+	$(Q)venv=$$(scripts/venv.sh) && export MAILGAUGE=$(abspath $<) && status=0 && \
+		set -- "$$venv/bin/python" -m pytest -q -p no:cacheprovider tests/servers && \
+		{ "$$@" -m 'not alone' -n $(WORKERS) --dist loadgroup || status=1; } && \
+		{ "$$@" -m alone || status=1; } && exit $$status
 
 # ---- benchmarks: figures, never a verdict
 

@@ -13,6 +13,7 @@ from beds.bed import SUITES, wait_until
 from beds.mailbed import MailBed
 from collector import Collector, metric
 from otlp_sink import OtlpSink
+from watch import TIMEOUT_S
 
 pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
 
@@ -45,7 +46,7 @@ def count(collector, event, server="postfix"):
 def settles(collector, want, server="postfix"):
     """{event: number}: these come, and do not go beyond."""
     read = lambda: {event: count(collector, event, server) for event in want}  # noqa: E731
-    wait_until(lambda: read() == want, lambda: f"{want}, got {read()}", timeout=5)
+    wait_until(lambda: read() == want, lambda: f"{want}, got {read()}", timeout=TIMEOUT_S)
     time.sleep(0.2)
     assert read() == want
 

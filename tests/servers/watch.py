@@ -11,7 +11,7 @@ from collector import metric
 
 # What a collector may say late, or twice, must have come by then.
 SETTLE_S = 0.1
-TIMEOUT_S = 5
+TIMEOUT_S = 30  # a host may be busy
 
 _LOGS = {"postfix": postfix.log, "dovecot": dovecot.log}
 
