@@ -203,8 +203,13 @@ $(BUILD)/target/recipes: tests/target/recipes.c $(BUILD)/obj/libmailgauge.a
 recipes: $(BUILD)/target/recipes ## how functions are found in real programs (root, once: to make the programs)
 	$(Q)venv=$$(scripts/venv.sh) && RECIPES=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/target
 
+# They wait more than they compute: more workers than cores. What must be alone comes afterwards, whatever the others say.
+WORKERS ?= 8
 servers: $(BUILD)/mailgauge ## real Postfix and Dovecot of Debian 12 and 13 with known numbers (root)
-	$(Q)venv=$$(scripts/venv.sh) && MAILGAUGE=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/servers
+	$(Q)venv=$$(scripts/venv.sh) && export MAILGAUGE=$(abspath $<) && status=0 && \
+		set -- "$$venv/bin/python" -m pytest -q -p no:cacheprovider tests/servers && \
+		{ "$$@" -m 'not alone' -n $(WORKERS) --dist loadgroup || status=1; } && \
+		{ "$$@" -m alone || status=1; } && exit $$status
 
 # ---- benchmarks: figures, never a verdict
 
