@@ -21,9 +21,11 @@ apt-get install -y -q --no-install-recommends build-essential
 mkdir /build
 cd /build
 eval "$(DEB_BUILD_MAINT_OPTIONS=hardening=+all dpkg-buildflags --export=sh)"
-for program in patch/src/patch gzip/gzip sed/sed/sed grep/src/grep mawk/mawk; do
+# five of these: not every package of an older point release is still in the archive
+for program in patch/src/patch gzip/gzip sed/sed/sed grep/src/grep mawk/mawk diffutils/src/diff hello/hello; do
+	[ "$(ls /made | wc -l)" -lt 5 ] || break
 	package=${program%%/*}
-	apt-get source -q "$package"
+	apt-get source -q "$package" || continue
 	(
 		cd "$package"-*/
 		find . -exec touch -r configure {} + # nothing is to be made anew by tools that are not here
