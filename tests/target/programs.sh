@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# programs.sh SUITE - make sure that some of the suite's programs exist with their symbols, and print their directory.
+# programs.sh SUITE - make sure that some of Debian's programs exist with their symbols, and print their directory.
 #
-# They are Debian's source packages, with Debian's patches and compiler options, compiled and not stripped: small
-# ones of different authors, which need nothing but a compiler. Made once per root and recipe under $MAILGAUGE_CACHE
+# They are source packages of Debian 12, compiled by the suite's compiler with Debian's patches and options, and
+# not stripped: small ones of different authors, which need nothing but a compiler. Made once per root and recipe under $MAILGAUGE_CACHE
 # (default /var/cache/mailgauge), in an overlay in memory on top of the root that scripts/mail-root.sh makes.
 set -eu
 
@@ -15,7 +15,7 @@ root=$("$(dirname "$0")/../../scripts/mail-root.sh" "$suite" exim-light)
 recipe='
 set -eu
 export DEBIAN_FRONTEND=noninteractive FORCE_UNSAFE_CONFIGURE=1
-sed "s/^deb /deb-src /" /etc/apt/sources.list >/etc/apt/sources.list.d/source.list
+sed "s/^deb /deb-src /; s/ trixie / bookworm /" /etc/apt/sources.list >/etc/apt/sources.list.d/source.list
 apt-get update -q
 apt-get install -y -q --no-install-recommends build-essential
 mkdir /build
