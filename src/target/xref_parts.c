@@ -63,6 +63,12 @@ static void note(uint32_t *who, uint32_t function)
 		*who = MANY;
 }
 
+/* has_frame - from its very beginning, which makes it a part */
+static bool has_frame(const struct parts *parts, uint32_t function)
+{
+	return elf_is_part(parts->xref->elf, parts->functions[function].addr);
+}
+
 static void note_edge(struct parts *parts, const struct edge *edge, uint32_t dst)
 {
 	bool is_start = parts->functions[dst].addr == edge->dst;
@@ -82,9 +88,11 @@ static void note_edge(struct parts *parts, const struct edge *edge, uint32_t dst
 		note(&parts->roles[dst].table, src);
 		return;
 	}
+	if (has_frame(parts, src) && !has_frame(parts, dst))
+		return; /* a part that goes back */
 	note(&parts->roles[dst].from, src);
 	parts->roles[dst].is_odd |= !is_start;
-	if (!is_start)
+	if (!is_start && !has_frame(parts, dst))
 		note(&parts->roles[src].back, dst);
 }
 
@@ -122,12 +130,21 @@ static void note_addresses(struct parts *parts)
 		note_address(parts, parts->xref->constants.items[i].value);
 }
 
+/* comes_back - does it jump into the middle of another function, and not as a function does to a part of its own? */
+static bool comes_back(const struct parts *parts, uint32_t function)
+{
+	uint32_t back = parts->roles[function].back;
+
+	if (back == NOBODY || back == MANY)
+		return back == MANY;
+	return parts->roles[back].is_called || parts->roles[back].from != function;
+}
+
 static bool is_part(const struct parts *parts, uint32_t function)
 {
 	const struct role *role = &parts->roles[function];
 
-	return !role->is_called &&
-	       (role->is_odd || role->back != NOBODY || elf_is_part(parts->xref->elf, parts->functions[function].addr));
+	return !role->is_called && (role->is_odd || comes_back(parts, function) || has_frame(parts, function));
 }
 
 /* is_doubtful - a part, or a function that one other hands over to? */

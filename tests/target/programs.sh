@@ -3,8 +3,9 @@
 # programs.sh SUITE - make sure that some of Debian's programs exist with their symbols, and print their directory.
 #
 # They are source packages of Debian 12, compiled by the suite's compiler with Debian's patches and options, and
-# not stripped: small ones of different authors, which need nothing but a compiler. Made once per root and recipe under $MAILGAUGE_CACHE
-# (default /var/cache/mailgauge), in an overlay in memory on top of the root that scripts/mail-root.sh makes.
+# not stripped: small ones of different authors, which need nothing but a compiler. Made once per root and recipe
+# under $MAILGAUGE_CACHE (default /var/cache/mailgauge), in an overlay in memory on top of the root that
+# scripts/mail-root.sh makes.
 set -eu
 
 suite=${1:?usage: programs.sh bookworm|trixie}
