@@ -164,6 +164,19 @@ bool elf_is_gap(const struct elf_image *elf, uint64_t addr)
 	return ranges_find(&elf->gaps, addr) != NULL;
 }
 
+bool elf_is_part(const struct elf_image *elf, uint64_t addr)
+{
+	return ranges_find(&elf->parts, addr) != NULL;
+}
+
+bool elf_is_plt(const struct elf_image *elf, uint64_t addr)
+{
+	for (size_t i = 0; !elf->plts.count && i < elf->import_cnt; i++)
+		if (elf->imports[i].stub == addr)
+			return true;
+	return ranges_find(&elf->plts, addr) != NULL;
+}
+
 const char *elf_string(const struct elf_image *elf, uint64_t addr)
 {
 	uint64_t avail = 0;
@@ -177,9 +190,11 @@ const char *elf_string(const struct elf_image *elf, uint64_t addr)
 
 /* ---- headers */
 
-/* read_notes - take the build id from a segment of notes (gABI, "Note Section"), if it is there */
-static void read_notes(struct elf_image *elf, struct cursor cur)
+/* gABI, "Note Section" */
+void elf_notes_build_id(char id[static 2 * ELF_BUILD_ID_MAX + 1], const unsigned char *notes, size_t notes_size)
 {
+	struct cursor cur = {notes, notes + notes_size, false};
+
 	while (cur.end - cur.p >= 12) {
 		uint64_t name_size = take(&cur, 4), size = take(&cur, 4), type = take(&cur, 4);
 		const unsigned char *name = cur.p, *desc;
@@ -191,7 +206,7 @@ static void read_notes(struct elf_image *elf, struct cursor cur)
 			return;
 		if (type == NT_GNU_BUILD_ID && name_size == 4 && !memcmp(name, "GNU", 4) && size <= ELF_BUILD_ID_MAX) {
 			for (size_t i = 0; i < size; i++)
-				snprintf(elf->build_id + 2 * i, 3, "%02x", desc[i]);
+				snprintf(id + 2 * i, 3, "%02x", desc[i]);
 			return;
 		}
 		skip(&cur, -size & 3);
@@ -220,7 +235,7 @@ static int read_program_headers(struct elf_image *elf, const Elf64_Ehdr *head, E
 		if (ph.p_type == PT_GNU_EH_FRAME)
 			*eh_frame_hdr = ph;
 		if (ph.p_type == PT_NOTE && content && !elf->build_id[0])
-			read_notes(elf, (struct cursor){content, content + ph.p_filesz, false});
+			elf_notes_build_id(elf->build_id, content, ph.p_filesz);
 		if (ph.p_type != PT_LOAD || !ph.p_memsz)
 			continue;
 		total += ph.p_filesz;
@@ -236,12 +251,30 @@ static int read_program_headers(struct elf_image *elf, const Elf64_Ehdr *head, E
 	return 0;
 }
 
+/* read_debug_link - a name, and behind it, at a multiple of 4, the checksum of that file */
+static void read_debug_link(struct elf_image *elf, const Elf64_Shdr *sh)
+{
+	const unsigned char *bytes = elf_file_bytes(elf, sh->sh_offset, sh->sh_size);
+	const unsigned char *nul = bytes ? memchr(bytes, 0, sh->sh_size < 256 ? sh->sh_size : 256) : NULL;
+	struct cursor cur;
+
+	if (!nul)
+		return;
+	cur = (struct cursor){bytes, bytes + sh->sh_size, false};
+	skip(&cur, ((uint64_t)(nul - bytes) + 4) & ~UINT64_C(3));
+	elf->debug_crc = (uint32_t)take(&cur, 4);
+	if (!cur.failed)
+		elf->debug_link = (const char *)bytes;
+}
+
 static void read_section(struct elf_image *elf, const Elf64_Shdr *sh, const char *name)
 {
 	bool is_in_file = sh->sh_type != SHT_NOBITS && sh->sh_flags & SHF_ALLOC && sh->sh_size;
 
 	if (!strcmp(name, ".eh_frame") && is_in_file && elf_bytes(elf, sh->sh_addr, sh->sh_size))
 		elf->eh_frame = (struct elf_range){sh->sh_addr, sh->sh_size};
+	if (!strcmp(name, ".gnu_debuglink") && sh->sh_type == SHT_PROGBITS)
+		read_debug_link(elf, sh);
 	if (!is_in_file || !(sh->sh_flags & SHF_EXECINSTR) || !elf_is_code(elf, sh->sh_addr, sh->sh_size))
 		return;
 	ranges_add(&elf->texts, sh->sh_addr, sh->sh_size);
@@ -308,12 +341,15 @@ static void find_texts(struct elf_image *elf)
 
 /* ---- functions */
 
-static void add_function(void *context, uint64_t addr, uint64_t size)
+static void add_function(void *context, uint64_t addr, uint64_t size, bool is_part)
 {
 	struct elf_image *elf = context;
 
-	if (size && elf_is_code(elf, addr, size))
-		ranges_add(&elf->functions, addr, size);
+	if (!size || !elf_is_code(elf, addr, size))
+		return;
+	ranges_add(&elf->functions, addr, size);
+	if (is_part)
+		ranges_add(&elf->parts, addr, size);
 }
 
 /* add_gaps - what no function covers in text range `text`; functions from *next on are behind the ranges before.
@@ -354,6 +390,7 @@ static void read_functions(struct elf_image *elf, const Elf64_Phdr *hdr)
 	if (bytes)
 		eh_frame_read(bytes, is_bounded ? elf->eh_frame.size : avail, addr, is_bounded, add_function, elf);
 	ranges_separate(&elf->functions);
+	ranges_separate(&elf->parts);
 	count = elf->functions.count;
 	for (size_t i = 0; i < elf->texts.count; i++)
 		add_gaps(elf, &elf->texts.items[i], &next, count);
@@ -479,8 +516,10 @@ void elf_free(struct elf_image **elf)
 {
 	if (!*elf)
 		return;
+	free((*elf)->debug_data);
 	free((*elf)->pointers);
 	free((*elf)->gaps.items);
+	free((*elf)->parts.items);
 	free((*elf)->functions.items);
 	free((*elf)->plts.items);
 	free((*elf)->texts.items);

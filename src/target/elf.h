@@ -37,7 +37,8 @@ bool elf_is_fixed(const struct elf_image *elf);
 /* elf_build_id - lower-case hexadecimal, "" when the file has none; owned by the image */
 const char *elf_build_id(const struct elf_image *elf);
 
-/* elf_symbol - a defined symbol of .dynsym, else of .symtab, with or without a version behind its name; 0 or -ENOENT.
+/* elf_symbol - a defined symbol of a separate debug file (elf_debug.h), of .dynsym, else of .symtab, with or without a
+ * version behind its name; 0 or -ENOENT. A name that several local functions share is none.
  * An IFUNC or a symbol that is not all in code is -ENOENT as well: there is nothing to probe. */
 int elf_symbol(const struct elf_image *elf, const char *name, struct elf_symbol *out);
 /* elf_import_stub - address of the PLT stub (.plt, .plt.sec, .plt.got) that calls the imported function, also one
@@ -47,8 +48,8 @@ int elf_import_stub(const struct elf_image *elf, const char *name, uint64_t *add
 /* elf_import_slot - address of the .got slot of an imported function (for `call *slot(%rip)`); 0 or -ENOENT */
 int elf_import_slot(const struct elf_image *elf, const char *name, uint64_t *addr);
 
-/* elf_data_symbol - a defined variable of .dynsym, else of .symtab, with or without a version behind its name; 0 or
- * -ENOENT. Thread-local ones have no address in the file's view and are -ENOENT as well. */
+/* elf_data_symbol - the same for a variable; 0 or -ENOENT. Thread-local ones have no address in the file's view and are
+ * -ENOENT as well. */
 int elf_data_symbol(const struct elf_image *elf, const char *name, uint64_t *addr);
 /* elf_exports - is there a defined symbol of .dynsym at this address? */
 bool elf_exports(const struct elf_image *elf, uint64_t addr);
@@ -74,6 +75,10 @@ int elf_function_at(const struct elf_image *elf, uint64_t addr, struct elf_range
 /* elf_is_gap - is `addr` in one of the stretches that .eh_frame leaves out? Where functions begin there is not known.
  */
 bool elf_is_gap(const struct elf_image *elf, uint64_t addr);
+/* elf_is_part - does .eh_frame show that the function there is a part that was split off another one? */
+bool elf_is_part(const struct elf_image *elf, uint64_t addr);
+/* elf_is_plt - is `addr` a PLT stub, by its section, or without section headers by what it does? */
+bool elf_is_plt(const struct elf_image *elf, uint64_t addr);
 
 /* elf_bytes - pointer to `size` bytes at address `addr`, or NULL when they are not all in the file */
 const unsigned char *elf_bytes(const struct elf_image *elf, uint64_t addr, size_t size);

@@ -29,6 +29,7 @@
  * entry of a table, or that a function returns. */
 #include "target/xref.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +110,12 @@ static int flow_texts(const struct xref *xref, const struct addrs *addrs, flow_s
 
 /* ---- vote */
 
+static int no_machine(const struct xref *xref, char err[static 256])
+{
+	snprintf(err, 256, "values in code of this machine (%u) cannot be followed yet", elf_machine(xref->elf));
+	return -EOPNOTSUPP;
+}
+
 struct ballot {
 	const struct xref *xref;
 	int reg;
@@ -164,6 +171,8 @@ int xref_vote(const struct xref *xref, int arg, const char *const *texts, size_t
 	unsigned most, second;
 	int ret = 0;
 
+	if (elf_machine(xref->elf) != EM_X86_64)
+		return no_machine(xref, err);
 	if (ballot.reg == X86_NO_REGISTER) {
 		snprintf(err, 256, "argument %d is not in a register", arg);
 		return -EINVAL;
@@ -252,6 +261,16 @@ static int no_text(const struct xref_query *query, char err[static 256])
 	return -ENOENT;
 }
 
+/* add_number - one of 32 bits may fill the rest of the register with its sign or with zeros */
+static void add_number(struct addrs *wanted, int64_t number)
+{
+	XREF_ADD(wanted, (uint64_t)number);
+	if (number >= INT32_MIN && number <= UINT32_MAX) {
+		XREF_ADD(wanted, (uint64_t)(uint32_t)number);
+		XREF_ADD(wanted, (uint64_t)(int64_t)(int32_t)(uint32_t)number);
+	}
+}
+
 static int find_calls(struct hunt *hunt, struct addrs *wanted, char err[static 256])
 {
 	const struct xref_query *query = hunt->query;
@@ -261,7 +280,7 @@ static int find_calls(struct hunt *hunt, struct addrs *wanted, char err[static 2
 		/* Numbers are taken in too many places to be followed from there: the calls are looked back from. */
 		add_all_calls(hunt);
 		for (size_t i = 0; i < query->number_cnt; i++)
-			XREF_ADD(wanted, (uint64_t)query->numbers[i]);
+			add_number(wanted, query->numbers[i]);
 		sort_addrs(wanted);
 	} else {
 		for (size_t i = 0; i < query->text_cnt; i++)
@@ -343,6 +362,8 @@ int xref_sites(const struct xref *xref, const struct xref_query *query, struct x
 
 	*sites = NULL;
 	*count = 0;
+	if (elf_machine(xref->elf) != EM_X86_64)
+		return no_machine(xref, err);
 	if (query->arg > 5) {
 		snprintf(err, 256, "argument %d is not in a register", query->arg);
 		return -EINVAL;

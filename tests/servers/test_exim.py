@@ -10,6 +10,8 @@ from collector import metric
 from exim_collector import exim_collector
 from exim_steps import HEAVY_STEPS, STEPS  # noqa: F401: conftest.py makes a test of each of STEPS
 
+pytestmark = pytest.mark.alone  # their collector sees every Exim of the host
+
 BUILDS = [(suite, kind) for suite in SUITES for kind in exim.KINDS]
 
 

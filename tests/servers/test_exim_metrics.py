@@ -20,7 +20,7 @@ from exim_steps import LOCAL
 from test_exim import bed  # noqa: F401: the fixture, with all builds
 from watch import moved, settles
 
-pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
+pytestmark = [pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only"), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")
