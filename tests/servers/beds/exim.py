@@ -24,7 +24,7 @@ BANNED = "127.7.0.2"  # refused before any rule
 SENDER_OK, SENDER_BAD, SENDER_SOFT = "spf-pass.test", "spf-fail.test", "spf-soft.test"
 
 KINDS = ("heavy", "light")
-PORTS = {"smtp": 25, "submission": 587, "smtps": 465, "helo-rules": 2501, "impatient": 2502, "tls-certificate": 2503}
+PORTS = {"smtp": 25, "submission": 587, "smtps": 465, "impatient": 2502}
 
 ZONE = {
     "mx.test": {"MX": [(10, "sink.mx.test")]},
@@ -298,12 +298,16 @@ remote:
 filed:
   driver = appendfile
   file = /var/mail/all
+  use_lockfile = false
+  lock_fcntl_timeout = 30s
   user = mail
   group = mail
 
 filed_with_quota:
   driver = appendfile
   file = /var/mail/all
+  use_lockfile = false
+  lock_fcntl_timeout = 30s
   user = mail
   group = mail
   quota = 100
