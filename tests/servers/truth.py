@@ -123,3 +123,72 @@ def dovecot(text):
         elif end := re.search(_SESSION_ENDS, line):
             seen[f"{PROTOCOLS[end[1]]}.connection-end"] += 1
     return seen
+
+
+# ---- OpenSMTPD. Sessions of the server with itself and of local programs are "local"; those of notices have no sender.
+
+OPENSMTPD_LINES = {
+    "smtp.error": r"smtp (?:disconnected  ?reason=(?:disconnect|timeout|\"io-error|ca-failure|tls-accept)|bad-input)",
+    "smtp.time-limit-exceeded": r"smtp disconnected reason=timeout",
+    "auth.success": r"smtp authentication user=\S+ result=ok",
+    "auth.failed": r"smtp authentication user=\S+ result=permfail",
+    "auth.error": r"smtp authentication user=\S+ result=tempfail|failed-command command=\"AUTH (?:PLAIN|LOGIN) \(.*result=\"501|AUTH method .* not supported",
+    "tls.handshake": r"smtp tls ciphers=",
+    "smtp.invalid-command": r"failed-command .*Command unrecognized",
+    "smtp.message-too-large": r"failed-command .*message too big",
+    "smtp.loop-detected": r"failed-command .*Loop detected",
+    "smtp.too-many-recipients": r"failed-command .*Too many recipients",
+    "smtp.too-many-messages": r"failed-command .*Too many messages",
+    "delivery.delivered": r" m[dt]a delivery .* result=\"?Ok",
+    "delivery.deferred": r" m[dt]a delivery .* result=\"?TempFail",
+    "delivery.failed": r" m[dt]a delivery .* result=\"?PermFail|(?:delivery|relay): Expire for ",
+    "delivery.connect": r" mta connected$",
+    "delivery.connect-error": r" mta error reason=(?:Connection failed|IO Error: Connection refused)",
+    "delivery.greeting-failed": r" mta error reason=BANNER rejected",
+    "delivery.ehlo-rejected": r" mta error reason=[EHL]+O rejected",
+    "delivery.auth-failed": r" mta error reason=AUTH rejected",
+    "delivery.start-tls-unavailable": r" mta error reason=TLS required but",
+    "delivery.null-mx": r"Failed to resolve MX .*: Domain does not accept mail",
+    "delivery.mx-lookup-failed": r"Failed to resolve MX .*: (?!Domain does not accept mail|Host not found)",
+    "delivery.double-bounce": r"queue: (?:no return path|double bounce)!",
+    "server.log-warning": r"^<19>",
+    "server.fatal": r"^<18>",
+}
+OPENSMTPD_INTAKE = {"queue.queue-message", "queue.queue-message-authenticated", "queue.local-submission", "queue.queue-dsn"}
+OPENSMTPD_EVENTS = {*OPENSMTPD_LINES, *OPENSMTPD_INTAKE, "smtp.connection-start", "smtp.connection-end", "smtp.message-accepted"}
+
+
+def opensmtpd(text):
+    """Count a whole log. OPENSMTPD_EVENTS are those that it can tell."""
+    seen = collections.Counter()
+    local, logged_in, finished, message = set(), set(), set(), set()
+    for line in text.splitlines():
+        said = re.match(r"<\d+>.*? smtpd\[\d+\]: (?:([0-9a-f]{16}) )?(.*)", line)
+        if not said:
+            continue
+        session, what = said.groups()
+        if what.startswith("smtp connected address=local"):
+            local.add(session)
+        if session in local and what.startswith("smtp ") and not what.startswith(("smtp message", "smtp envelope")):
+            continue
+        if what.startswith("smtp connected"):
+            seen["smtp.connection-start"] += 1
+        if re.match("smtp disconnected", what):
+            seen["smtp.connection-end"] += 1
+            if what.endswith("reason=disconnect") and session in finished:
+                continue  # without QUIT, but nothing was lost
+        if re.match("smtp authentication .*result=ok", what):
+            logged_in.add(session)
+        if what.startswith("smtp message"):
+            message.add(session)
+            finished.add(session)
+            seen["smtp.message-accepted"] += session not in local
+        if what.startswith("smtp envelope") and session in message:  # the first of its message
+            message.discard(session)
+            where = "dsn" if " from=<> " in what else "local"
+            where = where if session in local else "logged in" if session in logged_in else "peer"
+            seen[{"dsn": "queue.queue-dsn", "local": "queue.local-submission", "logged in": "queue.queue-message-authenticated",
+                  "peer": "queue.queue-message"}[where]] += 1
+        for event, pattern in OPENSMTPD_LINES.items():
+            seen[event] += bool(re.search(pattern, line))
+    return seen

@@ -5,7 +5,7 @@ import re
 import time
 
 import truth
-from beds import dovecot, postfix
+from beds import dovecot, opensmtpd, postfix
 from beds.bed import wait_until
 from collector import metric
 
@@ -13,7 +13,7 @@ from collector import metric
 SETTLE_S = 0.1
 TIMEOUT_S = 5
 
-_LOGS = {"postfix": postfix.log, "dovecot": dovecot.log}
+_LOGS = {"postfix": postfix.log, "dovecot": dovecot.log, "opensmtpd": opensmtpd.log}
 
 
 class _Log:
@@ -25,6 +25,7 @@ class _Log:
         count, self._events = {
             "postfix": (truth.postfix, truth.POSTFIX_EVENTS),
             "dovecot": (truth.dovecot, truth.DOVECOT_EVENTS),
+            "opensmtpd": (truth.opensmtpd, truth.OPENSMTPD_EVENTS),
         }[server]
         self.read = lambda: count(_LOGS[server](bed))
 

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenSMTPD: every step counts what happened, and nothing else, on both releases."""
+import pytest
+
+import opensmtpd_steps
+from beds.bed import SUITES
+from beds.opensmtpd import OpenSmtpdBed
+from opensmtpd_steps import NO_TLS_STEPS, STEPS, TLS_STEPS  # noqa: F401: conftest.py makes a test of each of STEPS
+
+STEPS_OF = {"bookworm": NO_TLS_STEPS, "trixie": TLS_STEPS}
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def bed(request):
+    with OpenSmtpdBed(request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def watched(bed, request, tmp_path_factory):
+    with opensmtpd_steps.watched(bed, request, tmp_path_factory) as alone:
+        yield alone
+
+
+def test_step(watched, step):
+    watched.check(step, "opensmtpd")
+
+
+@pytest.mark.parametrize("bed, number", [(suite, number) for suite, steps in STEPS_OF.items() for number in range(len(steps))], indirect=["bed"],
+                         ids=[f"{suite}-{step.name}" for suite, steps in STEPS_OF.items() for step in steps])
+def test_step_of_one_release(watched, number):
+    """TLS and logins on trixie; that bookworm cannot do TLS on bookworm."""
+    watched.check(STEPS_OF[watched.bed.suite][number], "opensmtpd")
