@@ -10,7 +10,15 @@ from opensmtpd_steps import NO_TLS_STEPS, STEPS, TLS_STEPS  # noqa: F401: confte
 STEPS_OF = {"bookworm": NO_TLS_STEPS, "trixie": TLS_STEPS}
 
 
-@pytest.fixture(scope="module", params=SUITES)
+def pytest_generate_tests(metafunc):
+    if "number" in metafunc.fixturenames:
+        cases = [pytest.param(suite, number, id=f"{suite}-{step.name}") for suite, steps in STEPS_OF.items() for number, step in enumerate(steps)]
+        metafunc.parametrize("bed, number", cases, indirect=["bed"], scope="module")
+    elif "bed" in metafunc.fixturenames:
+        metafunc.parametrize("bed", SUITES, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def bed(request):
     with OpenSmtpdBed(request.param) as made:
         yield made
@@ -26,8 +34,6 @@ def test_step(watched, step):
     watched.check(step, "opensmtpd")
 
 
-@pytest.mark.parametrize("bed, number", [(suite, number) for suite, steps in STEPS_OF.items() for number in range(len(steps))], indirect=["bed"],
-                         ids=[f"{suite}-{step.name}" for suite, steps in STEPS_OF.items() for step in steps])
 def test_step_of_one_release(watched, number):
     """TLS and logins on trixie; that bookworm cannot do TLS on bookworm."""
     watched.check(STEPS_OF[watched.bed.suite][number], "opensmtpd")
