@@ -195,6 +195,11 @@ $(BUILD)/exporters/fake-exporter: tests/exporters/fake-exporter.c $(BUILD)/obj/l
 exporters: $(BUILD)/exporters/fake-exporter ## exporters against real receivers and independent decoders
 	$(Q)venv=$$(scripts/venv.sh) && FAKE_EXPORTER=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/exporters
 
+$(BUILD)/target/recipes: tests/target/recipes.c $(BUILD)/obj/libmailgauge.a
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS_) $(CFLAGS_) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ -c $< -o $@.o
+	$(Q)$(CXX) -o $@ $@.o $(BUILD)/obj/libmailgauge.a $(LDLIBS_)
+
 servers: $(BUILD)/mailgauge ## real Postfix and Dovecot of Debian 12 and 13 with known numbers (root)
 	$(Q)venv=$$(scripts/venv.sh) && MAILGAUGE=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/servers
 

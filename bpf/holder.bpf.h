@@ -60,13 +60,20 @@ static __always_inline int seed_held(const struct probe_seed *seed)
 	return 0;
 }
 
-/* end_holder - the current thread ends: if it is the last one of its process, that holds nothing any more */
-static __always_inline void end_holder(void)
+/* ended_holder - the current thread ends: if it is the last one of its process, what that holds; else NULL */
+static __always_inline struct probe_holder *ended_holder(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 
-	if (!BPF_CORE_READ(task, signal, live.counter))
-		bpf_map_delete_elem(&holders, &tgid);
+	return BPF_CORE_READ(task, signal, live.counter) ? 0 : bpf_map_lookup_elem(&holders, &tgid);
+}
+
+/* forget_holder - the current process holds nothing any more */
+static __always_inline void forget_holder(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	bpf_map_delete_elem(&holders, &tgid);
 }
 #endif

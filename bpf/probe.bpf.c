@@ -84,11 +84,20 @@ struct {
 	__type(value, __u64);
 } series SEC(".maps");
 
+/* What the end of a process means, by gauge that it holds. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROBE_GAUGES);
+	__type(key, __u32);
+	__type(value, struct probe_end);
+} ends SEC(".maps");
+
 /* What one hit knows. */
 struct hit {
 	__u64 v[PROBE_SPEC_VALUES];
-	__u64 arg[6];
-	__u64 sp, ip, ret;
+	__u64 arg[6]; /* at a return: the return value first, and nothing else */
+	__u64 sp, ip;
+	__u64 times; /* how often it counts */
 };
 
 static __always_inline void add(__u32 which, __u64 amount)
@@ -115,11 +124,13 @@ static __always_inline __u64 extend(__u64 value, __u8 size, __u8 flags)
 }
 
 /* read_timeval - in ns; 0 for a null pointer; 0 or -errno */
-static __always_inline long read_timeval(__u64 *out, __u64 addr)
+__noinline int read_timeval(__u64 *out, __u64 addr)
 {
 	__u64 micro = 0;
-	long err;
+	int err;
 
+	if (!out)
+		return 0;
 	*out = 0;
 	if (!addr)
 		return 0;
@@ -142,79 +153,18 @@ static __always_inline __u64 cells_of(const struct probe_value *value, __u64 tex
 	return other == PROBE_NO_CLASS ? PROBE_NO_CELL : (__u64)stride * other;
 }
 
-/* compute_more - values that need no text and no field: see the note on the stack above */
-__noinline __u64 compute_more(const struct hit *hit, const struct probe_value *value)
+/* compute_quiet - values that need nothing of the process' memory: all that may be computed when it ends */
+__noinline __u64 compute_quiet(const struct hit *hit, const struct probe_value *value)
 {
-	__u64 base, out = 0;
+	__u64 base, other;
 	__s64 span;
 
 	if (!hit || !value)
 		return 0;
 	base = hit->v[value->src & (PROBE_SPEC_VALUES - 1)];
 	switch (value->op) {
-	case PROBE_OP_NOW:
-		return bpf_ktime_get_ns();
-	case PROBE_OP_REALTIME:
-		return bpf_ktime_get_tai_ns() - tai_offset_ns;
-	case PROBE_OP_TIMEVAL:
-		if (read_timeval(&out, base))
-			count(PROBE_OWN_READ_FAILURES);
-		return out;
-	case PROBE_OP_SPAN:
-		span = hit->v[value->off & (PROBE_SPEC_VALUES - 1)] - base;
-		return span < 0 ? 0 : span;
-	case PROBE_OP_SUM:
-		return base + value->off;
-	case PROBE_OP_TIMES:
-		return base * value->key;
-	case PROBE_OP_ARGS: {
-		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-		return BPF_CORE_READ(task, mm, arg_start);
-	}
-	case PROBE_OP_CLASS:
-		return cells_of(value, base);
-	}
-	return 0;
-}
-
-/* compute - the value that `value` describes */
-__noinline __u64 compute(const struct hit *hit, const struct probe_value *value)
-{
-	__u64 base, other, out = 0;
-	long err = 0;
-	__u32 src;
-
-	if (!hit || !value)
-		return 0;
-	src = value->src & (PROBE_SPEC_VALUES - 1);
-	base = hit->v[src];
-	switch (value->op) {
-	case PROBE_OP_ARG:
-		return src < 6 ? hit->arg[src] : 0;
-	case PROBE_OP_ARG_REL:
-		return src < 6 ? hit->arg[src] - hit->ip : 0;
-	case PROBE_OP_RET:
-		return hit->ret;
-	case PROBE_OP_STACK:
-		err = read_user(&out, 8, hit->sp + value->off);
-		break;
-	case PROBE_OP_READ:
-		if (base)
-			err = read_user(&out, value->size, base + value->off);
-		out = extend(out, value->size, value->flags);
-		break;
 	case PROBE_OP_TRUNC:
 		return extend(base, value->size, value->flags);
-	case PROBE_OP_STR:
-		err = hash_user_text(&out, base, PROBE_STRING, value->flags);
-		break;
-	case PROBE_OP_PREFIX:
-		err = hash_user_text(&out, base, value->off + 1, 0);
-		break;
-	case PROBE_OP_CONTAINS:
-		err = user_text_contains(&out, base, value->key);
-		break;
 	case PROBE_OP_COMM:
 		return hash_comm();
 	case PROBE_OP_PID:
@@ -230,13 +180,77 @@ __noinline __u64 compute(const struct hit *hit, const struct probe_value *value)
 
 		return stored ? *stored : 0;
 	}
+	case PROBE_OP_NOW:
+		return bpf_ktime_get_ns();
+	case PROBE_OP_REALTIME:
+		return bpf_ktime_get_tai_ns() - tai_offset_ns;
+	case PROBE_OP_SPAN:
+		span = hit->v[value->off & (PROBE_SPEC_VALUES - 1)] - base;
+		return span < 0 ? 0 : span;
+	case PROBE_OP_SUM:
+		return base + value->off;
+	case PROBE_OP_TIMES:
+		return base * value->key;
+	case PROBE_OP_AND:
+		return base & value->key;
+	case PROBE_OP_PLACE:
+		return hit->ip + value->key;
+	case PROBE_OP_ARGS: {
+		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+		return BPF_CORE_READ(task, mm, arg_start);
+	}
+	case PROBE_OP_CLASS:
+		return cells_of(value, base);
+	}
+	return 0;
+}
+
+/* compute - the value that `value` describes */
+__noinline __u64 compute(const struct hit *hit, const struct probe_value *value)
+{
+	__u64 base, out = 0;
+	long err = 0;
+	__u32 src;
+
+	if (!hit || !value)
+		return 0;
+	src = value->src & (PROBE_SPEC_VALUES - 1);
+	base = hit->v[src];
+	switch (value->op) {
+	case PROBE_OP_ARG:
+		return src < 6 ? hit->arg[src] : 0;
+	case PROBE_OP_ARG_REL:
+		return src < 6 ? hit->arg[src] - hit->ip : 0;
+	case PROBE_OP_RET:
+		return hit->arg[0];
+	case PROBE_OP_STACK:
+		err = read_user(&out, 8, hit->sp + value->off);
+		break;
+	case PROBE_OP_READ:
+		if (base)
+			err = read_user(&out, value->size, base + value->off);
+		out = extend(out, value->size, value->flags);
+		break;
+	case PROBE_OP_STR:
+		err = hash_user_text(&out, base, PROBE_STRING, value->flags);
+		break;
+	case PROBE_OP_PREFIX:
+		err = hash_user_text(&out, base, value->off + 1, 0);
+		break;
+	case PROBE_OP_CONTAINS:
+		err = user_text_contains(&out, base, value->key);
+		break;
+	case PROBE_OP_TIMEVAL:
+		err = read_timeval(&out, base);
+		break;
 	case PROBE_OP_FIELD_STR:
 	case PROBE_OP_FIELD_NUMBER:
 	case PROBE_OP_FIELD_HAS:
 		err = find_field(&out, base, value);
 		break;
 	default:
-		return compute_more(hit, value);
+		return compute_quiet(hit, value);
 	}
 	if (err)
 		count(PROBE_OWN_READ_FAILURES);
@@ -306,8 +320,8 @@ __noinline int observe(const struct hit *hit, const struct probe_act *act)
 		value = 0;
 	while (bucket < PROBE_BUCKETS && bucket < limits->cnt && value > limits->upper[bucket])
 		bucket++;
-	add(cell + bucket, 1);
-	add(cell + limits->cnt + 1, value);
+	add(cell + bucket, hit->times);
+	add(cell + limits->cnt + 1, value * hit->times);
 	return 0;
 }
 
@@ -334,7 +348,7 @@ static __always_inline void act_on(const struct hit *hit, const struct probe_act
 	switch (act->act) {
 	case PROBE_DO_COUNT:
 		if (find_cell(&cell, hit, act))
-			add(cell, act->operand);
+			add(cell, act->operand * hit->times);
 		break;
 	case PROBE_DO_OBSERVE:
 		observe(hit, act);
@@ -429,7 +443,7 @@ static __always_inline bool in_scope(void)
 	return false;
 }
 
-static __always_inline int handle(struct pt_regs *ctx)
+static __always_inline int handle(struct pt_regs *ctx, bool is_return)
 {
 	/* All registers are copied out first: a switch over context loads makes clang 14 merge them into one with a
 	 * computed offset, which the verifier refuses ("dereference of modified ctx ptr"). */
@@ -437,11 +451,13 @@ static __always_inline int handle(struct pt_regs *ctx)
 	    .arg = {REG_ARGS(ctx)},
 	    .sp = REG_SP(ctx),
 	    .ip = REG_IP(ctx),
-	    .ret = REG_RET(ctx),
+	    .times = 1,
 	};
 	__u32 index = bpf_get_attach_cookie(ctx);
 	struct probe_spec *spec;
 
+	if (is_return)
+		hit.arg[0] = REG_RET(ctx);
 	if (!in_scope())
 		return 0;
 	count(PROBE_OWN_HITS);
@@ -457,21 +473,45 @@ static __always_inline int handle(struct pt_regs *ctx)
 SEC("uprobe.s")
 int probe_entry(struct pt_regs *ctx)
 {
-	return handle(ctx);
+	return handle(ctx, false);
 }
 
 SEC("uretprobe.s")
 int probe_return(struct pt_regs *ctx)
 {
-	return handle(ctx);
+	return handle(ctx, true);
+}
+
+/* end_holding - the current process ends and holds so much of the gauge */
+static __always_inline void end_holding(__u32 gauge, __u32 held)
+{
+	struct probe_end *end = bpf_map_lookup_elem(&ends, &gauge);
+	struct hit hit = {.times = held};
+
+	if (!end)
+		return;
+	for (__u32 i = 0; i < PROBE_SPEC_VALUES && i < end->value_cnt; i++)
+		hit.v[i] = compute_quiet(&hit, &end->values[i]);
+	for (__u32 i = 0; i < PROBE_END_RULES && i < end->rule_cnt; i++)
+		if (apply(&hit, &end->rules[i]))
+			break;
 }
 
 /* Whatever the kernel gives to this tracepoint (it is not the same in all releases), the thread is the current one. */
 SEC("raw_tp/sched_process_exit")
 int process_exit(void *ctx)
 {
+	struct probe_holder *holder = ended_holder();
+
 	(void)ctx;
-	end_holder();
+	for (__u32 gauge = 0; holder && gauge < PROBE_GAUGES; gauge++) {
+		__u32 held = holder->held[gauge] & ~PROBE_HELD_SEEN;
+
+		if (held)
+			end_holding(gauge, held);
+	}
+	if (holder)
+		forget_holder();
 	return 0;
 }
 

@@ -38,6 +38,7 @@
 #define PROBE_BUCKETS      24      /* bounds of one of them */
 #define PROBE_GAUGES       32      /* gauges of what processes hold */
 #define PROBE_HOLDERS      65536   /* processes that hold something */
+#define PROBE_END_RULES    4       /* rules for the end of a process that holds a gauge */
 #define PROBE_NONE         0xffffu /* no such spec */
 
 /* What a value is computed from. `v[src]` is the value number `src`, computed before. */
@@ -68,6 +69,8 @@ enum probe_op {
 	PROBE_OP_SPAN,         /* v[off] - v[src], not below 0 */
 	PROBE_OP_SUM,          /* v[src] + off */
 	PROBE_OP_TIMES,        /* v[src] * key */
+	PROBE_OP_AND,          /* v[src] & key */
+	PROBE_OP_PLACE,        /* the probe's address + key: where something of the same file is (not at a return) */
 	PROBE_OP_ARGS,         /* address of the process' argument area: argv[0], NUL, argv[1], NUL, ... */
 	PROBE_OP_CLASS /* the low half of `key` times the number that table `off` of map `classes` has for v[src]; if
 			* it has none, times the high half, or PROBE_NO_CELL if that is PROBE_NO_CLASS */
@@ -146,6 +149,15 @@ struct probe_rule {
 	struct probe_act acts[PROBE_RULE_ACTS];
 	__u8 cond_cnt, act_cnt;
 	__u8 pad[6];
+};
+
+/* What the end of a process means that holds something of a gauge: rules that are applied once, the amounts of their
+ * counts and observations multiplied by how much it holds. Nothing can be read of the process any more: values may be
+ * COMM, PID, TID, RECALL, MIX, TRUNC, CLASS, those made of clocks, and arithmetic. */
+struct probe_end {
+	struct probe_value values[PROBE_SPEC_VALUES];
+	struct probe_rule rules[PROBE_END_RULES];
+	__u32 value_cnt, rule_cnt;
 };
 
 /* Where a keyed list keeps things: a structure with a pointer to its parent and a growing array of fields.

@@ -159,6 +159,11 @@ int elf_function_at(const struct elf_image *elf, uint64_t addr, struct elf_range
 	return 0;
 }
 
+bool elf_is_gap(const struct elf_image *elf, uint64_t addr)
+{
+	return ranges_find(&elf->gaps, addr) != NULL;
+}
+
 const char *elf_string(const struct elf_image *elf, uint64_t addr)
 {
 	uint64_t avail = 0;
@@ -216,16 +221,16 @@ static int read_program_headers(struct elf_image *elf, const Elf64_Ehdr *head, E
 			*eh_frame_hdr = ph;
 		if (ph.p_type == PT_NOTE && content && !elf->build_id[0])
 			read_notes(elf, (struct cursor){content, content + ph.p_filesz, false});
-		if (ph.p_type != PT_LOAD || !ph.p_filesz)
+		if (ph.p_type != PT_LOAD || !ph.p_memsz)
 			continue;
 		total += ph.p_filesz;
-		if (elf->load_cnt == LOADS_MAX || !content || total > elf->size ||
-		    ph.p_vaddr > UINT64_MAX - ph.p_filesz ||
-		    (elf->load_cnt && ph.p_vaddr < load[-1].addr + load[-1].size)) {
+		if (elf->load_cnt == LOADS_MAX || (!content && ph.p_filesz) || total > elf->size ||
+		    ph.p_filesz > ph.p_memsz || ph.p_vaddr > UINT64_MAX - ph.p_memsz ||
+		    (elf->load_cnt && ph.p_vaddr < load[-1].addr + load[-1].memory_size)) {
 			snprintf(err, 256, "segment %zu is not in the file or overlaps another one", i);
 			return -EBADMSG;
 		}
-		*load = (struct load){ph.p_vaddr, ph.p_filesz, ph.p_offset, ph.p_flags};
+		*load = (struct load){ph.p_vaddr, ph.p_filesz, ph.p_offset, ph.p_flags, ph.p_memsz};
 		elf->load_cnt++;
 	}
 	return 0;
@@ -328,11 +333,11 @@ static void add_gaps(struct elf_image *elf, const struct elf_range *text, size_t
 		struct elf_range function = elf->functions.items[i];
 
 		if (function.addr > at)
-			ranges_add(&elf->functions, at, function.addr - at);
+			ranges_add(&elf->gaps, at, function.addr - at);
 		at = function.addr + function.size;
 	}
 	if (at < end)
-		ranges_add(&elf->functions, at, end - at);
+		ranges_add(&elf->gaps, at, end - at);
 }
 
 static void read_functions(struct elf_image *elf, const Elf64_Phdr *hdr)
@@ -352,6 +357,8 @@ static void read_functions(struct elf_image *elf, const Elf64_Phdr *hdr)
 	count = elf->functions.count;
 	for (size_t i = 0; i < elf->texts.count; i++)
 		add_gaps(elf, &elf->texts.items[i], &next, count);
+	for (size_t i = 0; i < elf->gaps.count; i++)
+		ranges_add(&elf->functions, elf->gaps.items[i].addr, elf->gaps.items[i].size);
 	ranges_separate(&elf->functions);
 }
 
@@ -472,6 +479,8 @@ void elf_free(struct elf_image **elf)
 {
 	if (!*elf)
 		return;
+	free((*elf)->pointers);
+	free((*elf)->gaps.items);
 	free((*elf)->functions.items);
 	free((*elf)->plts.items);
 	free((*elf)->texts.items);

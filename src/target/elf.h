@@ -47,6 +47,21 @@ int elf_import_stub(const struct elf_image *elf, const char *name, uint64_t *add
 /* elf_import_slot - address of the .got slot of an imported function (for `call *slot(%rip)`); 0 or -ENOENT */
 int elf_import_slot(const struct elf_image *elf, const char *name, uint64_t *addr);
 
+/* elf_data_symbol - a defined variable of .dynsym, else of .symtab, with or without a version behind its name; 0 or
+ * -ENOENT. Thread-local ones have no address in the file's view and are -ENOENT as well. */
+int elf_data_symbol(const struct elf_image *elf, const char *name, uint64_t *addr);
+/* elf_exports - is there a defined symbol of .dynsym at this address? */
+bool elf_exports(const struct elf_image *elf, uint64_t addr);
+
+/* A word of 8 bytes that holds an address when the program starts. */
+struct elf_pointer {
+	uint64_t place, value;
+};
+/* elf_pointers - those that relocations make (R_X86_64_RELATIVE, .relr.dyn, R_X86_64_64 of a symbol that is defined
+ * here); in a file that is not moved, each aligned word of data that is an address within the file. By place, each
+ * once; owned by the image. None when the file has more than it has room for. */
+const struct elf_pointer *elf_pointers(const struct elf_image *elf, size_t *count);
+
 /* elf_text - the executable sections (or segments, when there are no section headers), disjoint, by address.
  * Returns how many there are; range number `i` is filled in when i is below that. */
 size_t elf_text(const struct elf_image *elf, size_t i, struct elf_range *out);
@@ -56,6 +71,9 @@ size_t elf_text(const struct elf_image *elf, size_t i, struct elf_range *out);
 const struct elf_range *elf_functions(const struct elf_image *elf, size_t *count);
 /* elf_function_at - the function that contains `addr`; 0 or -ENOENT */
 int elf_function_at(const struct elf_image *elf, uint64_t addr, struct elf_range *out);
+/* elf_is_gap - is `addr` in one of the stretches that .eh_frame leaves out? Where functions begin there is not known.
+ */
+bool elf_is_gap(const struct elf_image *elf, uint64_t addr);
 
 /* elf_bytes - pointer to `size` bytes at address `addr`, or NULL when they are not all in the file */
 const unsigned char *elf_bytes(const struct elf_image *elf, uint64_t addr, size_t size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* elf_image.h - owns the inside of struct elf_image, for elf.c (headers, bytes, functions) and elf_symbols.c
- * (symbols, relocations, PLT stubs); private to these two. */
+/* elf_image.h - owns the inside of struct elf_image, for elf.c (headers, bytes, functions), elf_symbols.c (symbols,
+ * imports, PLT stubs) and elf_pointers.c (constant pointers in data); private to these. */
 #ifndef MAILGAUGE_ELF_IMAGE_H
 #define MAILGAUGE_ELF_IMAGE_H
 #include <elf.h>
@@ -12,6 +12,7 @@
 struct load {
 	uint64_t addr, size, offset; /* the part that is in the file */
 	uint32_t flags;
+	uint64_t memory_size; /* with the part that is zeroed */
 };
 
 struct symbol_table {
@@ -41,7 +42,9 @@ struct elf_image {
 	struct symbol_table dynamic, full;
 	struct import *imports; /* by slot */
 	size_t import_cnt, import_cap;
-	struct ranges texts, plts, functions;
+	struct ranges texts, plts, functions, gaps; /* gaps are functions, too */
+	struct elf_pointer *pointers;               /* by place */
+	size_t pointer_cnt, pointer_cap;
 	struct elf_range eh_frame; /* by its section header; size 0: none */
 	char build_id[2 * ELF_BUILD_ID_MAX + 1];
 };
@@ -55,7 +58,14 @@ bool elf_is_code(const struct elf_image *elf, uint64_t addr, uint64_t size);
 
 /* elf_read_symtab - take over the symbols of a section of type SHT_SYMTAB */
 void elf_read_symtab(struct elf_image *elf, const Elf64_Shdr *symbols, const Elf64_Shdr *strings);
-/* elf_read_dynamic - symbols and imports by the dynamic section; needs the ranges of code */
+/* What the dynamic section says; nothing of it is checked. */
+struct dynamic {
+	uint64_t symtab, strtab, strsz, hash, gnu_hash, jmprel, pltrelsz, rela, relasz, relr, relrsz;
+};
+
+/* elf_read_pointers - needs the ranges of code and the symbols */
+void elf_read_pointers(struct elf_image *elf, const struct dynamic *dynamic);
+/* elf_read_dynamic - symbols, imports and pointers by the dynamic section; needs the ranges of code */
 void elf_read_dynamic(struct elf_image *elf, const Elf64_Phdr *dynamic);
 
 #endif

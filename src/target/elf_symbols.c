@@ -27,10 +27,6 @@ void elf_read_symtab(struct elf_image *elf, const Elf64_Shdr *symbols, const Elf
 
 /* ---- the dynamic section: symbols, relocations, PLT stubs */
 
-struct dynamic {
-	uint64_t symtab, strtab, strsz, hash, gnu_hash, jmprel, pltrelsz, rela, relasz;
-};
-
 static struct dynamic read_dynamic(const struct elf_image *elf, const Elf64_Phdr *ph)
 {
 	const unsigned char *bytes = elf_file_bytes(elf, ph->p_offset, ph->p_filesz);
@@ -69,6 +65,12 @@ static struct dynamic read_dynamic(const struct elf_image *elf, const Elf64_Phdr
 			break;
 		case DT_RELASZ:
 			out.relasz = dyn.d_un.d_val;
+			break;
+		case DT_RELR:
+			out.relr = dyn.d_un.d_ptr;
+			break;
+		case DT_RELRSZ:
+			out.relrsz = dyn.d_un.d_val;
 			break;
 		}
 	}
@@ -233,6 +235,7 @@ void elf_read_dynamic(struct elf_image *elf, const Elf64_Phdr *ph)
 	if (dynamic.symtab && dynamic.strtab)
 		read_dynamic_symbols(elf, &dynamic);
 	read_imports(elf, &dynamic);
+	elf_read_pointers(elf, &dynamic);
 }
 
 /* ---- symbols by name */
@@ -271,6 +274,57 @@ static bool find_symbol(const struct elf_image *elf, const struct symbol_table *
 int elf_symbol(const struct elf_image *elf, const char *name, struct elf_symbol *out)
 {
 	return find_symbol(elf, &elf->dynamic, name, out) || find_symbol(elf, &elf->full, name, out) ? 0 : -ENOENT;
+}
+
+/* is_data - is the symbol a variable, all of it in memory that is no code? */
+static bool is_data(const struct elf_image *elf, const Elf64_Sym *sym)
+{
+	unsigned type = ELF64_ST_TYPE(sym->st_info);
+	uint64_t size = sym->st_size ? sym->st_size : 1;
+
+	if (type != STT_OBJECT && type != STT_COMMON && type != STT_NOTYPE)
+		return false;
+	for (size_t i = 0; i < elf->load_cnt; i++) {
+		const struct load *load = &elf->loads[i];
+
+		if (sym->st_value >= load->addr && sym->st_value - load->addr < load->memory_size)
+			return !(load->flags & PF_X) && size <= load->memory_size - (sym->st_value - load->addr);
+	}
+	return false;
+}
+
+static bool find_data(const struct elf_image *elf, const struct symbol_table *table, const char *name, uint64_t *addr)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < table->count; i++) {
+		Elf64_Sym sym;
+
+		memcpy(&sym, table->symbols + i * sizeof(sym), sizeof(sym));
+		if (sym.st_shndx == SHN_UNDEF || sym.st_shndx == SHN_ABS || !name_is(table, sym.st_name, name, len) ||
+		    !is_data(elf, &sym))
+			continue;
+		*addr = sym.st_value;
+		return true;
+	}
+	return false;
+}
+
+int elf_data_symbol(const struct elf_image *elf, const char *name, uint64_t *addr)
+{
+	return find_data(elf, &elf->dynamic, name, addr) || find_data(elf, &elf->full, name, addr) ? 0 : -ENOENT;
+}
+
+bool elf_exports(const struct elf_image *elf, uint64_t addr)
+{
+	for (size_t i = 0; i < elf->dynamic.count; i++) {
+		Elf64_Sym sym;
+
+		memcpy(&sym, elf->dynamic.symbols + i * sizeof(sym), sizeof(sym));
+		if (sym.st_value == addr && sym.st_shndx != SHN_UNDEF)
+			return true;
+	}
+	return false;
 }
 
 int elf_import_stub(const struct elf_image *elf, const char *name, uint64_t *addr)

@@ -192,6 +192,15 @@ static void set_move(struct x86_effect *out, enum x86_move move, int dst, int sr
 	out->src = src;
 }
 
+static void set_number(struct x86_effect *out, const ZydisDecodedOperand *to, uint64_t number)
+{
+	if (to->type != ZYDIS_OPERAND_TYPE_REGISTER || to->size < 32)
+		return;
+	set_move(out, X86_MOVE_CONSTANT, gpr(to->reg.value), X86_NO_REGISTER);
+	out->is_half = to->size == 32;
+	out->number = out->is_half ? (uint32_t)number : number;
+}
+
 /* set_load - of `bits` into a register */
 static void set_load(struct x86_effect *out, const ZydisDecodedOperand *to, const ZydisDecodedOperand *from,
 		     unsigned bits)
@@ -209,8 +218,7 @@ static void find_move(struct x86_effect *out, const ZydisDecodedInstruction *ins
 	switch (insn->mnemonic) {
 	case ZYDIS_MNEMONIC_MOV:
 		if (operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
-			if (operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER && operands[0].size >= 32)
-				set_move(out, X86_MOVE_CONSTANT, gpr(operands[0].reg.value), X86_NO_REGISTER);
+			set_number(out, &operands[0], operands[1].imm.value.u);
 			break;
 		}
 		set_move(out, X86_MOVE_COPY, place(&operands[0]), place(&operands[1]));
@@ -223,10 +231,8 @@ static void find_move(struct x86_effect *out, const ZydisDecodedInstruction *ins
 		set_load(out, &operands[0], &operands[1], 128);
 		break;
 	case ZYDIS_MNEMONIC_XOR:
-		if (operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-		    operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER && operands[0].size >= 32 &&
-		    operands[0].reg.value == operands[1].reg.value)
-			set_move(out, X86_MOVE_CONSTANT, gpr(operands[0].reg.value), X86_NO_REGISTER);
+		if (operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER && operands[0].reg.value == operands[1].reg.value)
+			set_number(out, &operands[0], 0);
 		break;
 	case ZYDIS_MNEMONIC_PUSH:
 		set_move(out, X86_MOVE_COPY, X86_STACK, place(&operands[0]));

@@ -64,6 +64,8 @@ struct x86_effect {
 	uint32_t written; /* bits of the registers that may be changed, also in part */
 	enum x86_move move;
 	int dst, src;
+	uint64_t number; /* of X86_MOVE_CONSTANT */
+	bool is_half;    /* it was written to the lower 32 bits, which sets the others to 0 */
 	/* a `mov` of 8 bytes, or of 16 by an SSE register, from memory at `base` + `displacement` without an index;
 	 * else X86_NO_REGISTER */
 	int load_base;

@@ -257,8 +257,12 @@ static int find_calls(struct hunt *hunt, struct addrs *wanted, char err[static 2
 	const struct xref_query *query = hunt->query;
 	int ret = 0;
 
-	if (query->arg < 0) {
+	if (query->arg < 0 || query->number_cnt) {
+		/* Numbers are taken in too many places to be followed from there: the calls are looked back from. */
 		add_all_calls(hunt);
+		for (size_t i = 0; i < query->number_cnt; i++)
+			XREF_ADD(wanted, (uint64_t)query->numbers[i]);
+		sort_addrs(wanted);
 	} else {
 		for (size_t i = 0; i < query->text_cnt; i++)
 			add_texts(wanted, hunt->xref, query->texts[i], query->is_prefix[i]);
@@ -282,8 +286,8 @@ static int fill_site(struct xref_site *site, const struct hunt *hunt, uint64_t a
 	int ret;
 
 	if (hunt->query->arg >= 0)
-		arriving =
-		    flow_arriving(hunt->xref, addr, x86_argument(hunt->query->arg), wanted->items, wanted->count);
+		arriving = flow_arriving(hunt->xref, addr, x86_argument(hunt->query->arg),
+					 &(struct wanted){wanted->items, wanted->count, hunt->query->number_cnt > 0});
 	if (arriving == ARRIVES_OTHER)
 		return 1;
 	*site = (struct xref_site){.is_decided = arriving == ARRIVES_WANTED};
@@ -324,7 +328,9 @@ static int fill_sites(struct xref_site *sites, size_t *count, const struct hunt 
 	if (*count)
 		return 0;
 	snprintf(err, 256, "%s",
-		 hunt->query->arg < 0 ? "nothing calls the function" : "the text is not passed to the function");
+		 !hunt->calls.count        ? "nothing calls the function"
+		 : hunt->query->number_cnt ? "the number is not passed to the function"
+					   : "the text is not passed to the function");
 	return -ENOENT;
 }
 

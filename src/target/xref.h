@@ -23,6 +23,21 @@ void xref_free(struct xref **xref);
 int xref_vote(const struct xref *xref, int arg, const char *const *texts, size_t text_cnt, unsigned min, uint64_t *addr,
 	      char err[static 256]);
 
+/* xref_uses - the one function whose code takes the addresses of all of `texts` and of none of `without`. A part that
+ * the compiler has split off (.cold) belongs to the function that jumps into it. 0 and its address; -ENOENT there is
+ * none, or it has no bounds; -ENOTUNIQ several, which err names. */
+int xref_uses(const struct xref *xref, const char *const *texts, size_t text_cnt, const char *const *without,
+	      size_t without_cnt, uint64_t *addr, char err[static 256]);
+
+/* xref_table - the function that a constant table has in the row of this text: in the `slot`-th word of 8 bytes behind
+ * the pointer to the text. 0 and its address; -ENOENT the text is in no table, or there is no function; -ENOTUNIQ the
+ * tables that have such a row do not agree. The reason goes into err. */
+int xref_table(const struct xref *xref, const char *text, unsigned slot, uint64_t *addr, char err[static 256]);
+
+/* xref_function_size - bytes of code of the function that begins at `addr`, without the parts that the compiler has
+ * split off; 0 when none begins there */
+uint64_t xref_function_size(const struct xref *xref, uint64_t addr);
+
 /* One place where a callee is called, perhaps with one of the wanted texts. */
 struct xref_site {
 	struct insn_site insn;
@@ -37,14 +52,17 @@ struct xref_query {
 	const char *const *texts;
 	const bool *is_prefix; /* text i is a beginning, not the whole argument */
 	size_t text_cnt;
+	/* Instead of texts, integers that are passed. One that is negative, or does not need more than 32 bits, is told
+	 * from the lower 32 bits of the register: those above are not defined for an int. */
+	const int64_t *numbers;
+	size_t number_cnt;
 };
 
-/* xref_sites - all calls of the callee that one of the texts can reach: decided ones, and those that other values
- * can reach too (merged code; the pointer must then be looked at when the probe is hit). A text is followed through
- * registers, the stack, jumps, and into functions that it is an argument of, not through other memory. `sites` is
- * malloc'ed, sorted by address; the caller frees it.
- * 0 (with *count > 0), -ENOENT no site, -EOPNOTSUPP one of the sites must not be probed, -E2BIG code too entangled to
- * be followed; reason in err. */
+/* xref_sites - all calls of the callee that one of the texts (numbers) can reach: decided ones, and those that other
+ * values can reach too (merged code, variables; the argument must then be looked at when the probe is hit). A text is
+ * followed through registers, the stack, jumps, and into functions that it is an argument of, not through other memory.
+ * `sites` is malloc'ed, sorted by address; the caller frees it. 0 (with *count > 0), -ENOENT no site, -EOPNOTSUPP one
+ * of the sites must not be probed, -E2BIG code too entangled to be followed; reason in err. */
 int xref_sites(const struct xref *xref, const struct xref_query *query, struct xref_site **sites, size_t *count,
 	       char err[static 256]);
 

@@ -167,8 +167,7 @@ struct path {
 
 struct search {
 	const struct xref *xref;
-	const uint64_t *wanted;
-	size_t wanted_cnt;
+	const struct wanted *wanted;
 	struct path paths[BACKWARD_PATHS_MAX]; /* asked so far; the first `done` of them are answered */
 	size_t path_cnt, done, insn_cnt;
 	unsigned result;
@@ -187,14 +186,14 @@ static void ask(struct search *search, uint64_t addr, int reg)
 
 static bool is_wanted(const struct search *search, uint64_t value)
 {
-	size_t low = 0, high = search->wanted_cnt;
+	size_t low = 0, high = search->wanted->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (search->wanted[middle] == value)
+		if (search->wanted->items[middle] == value)
 			return true;
-		if (search->wanted[middle] < value)
+		if (search->wanted->items[middle] < value)
 			low = middle + 1;
 		else
 			high = middle;
@@ -226,14 +225,28 @@ static bool insn_before(const struct search *search, const struct code *code, ui
 	return false;
 }
 
+/* is_wanted_number - a negative int is written to the lower half as well as to the whole register */
+static bool is_wanted_number(const struct search *search, const struct x86_effect *effect)
+{
+	return is_wanted(search, effect->number) ||
+	       (effect->is_half && is_wanted(search, (uint64_t)(int64_t)(int32_t)effect->number));
+}
+
+/* is_address - does the instruction take an address? In a file that is not moved that may be a number, too. */
+static bool is_address(const struct search *search, const struct x86_insn *insn)
+{
+	return !search->wanted->are_numbers || insn->opcode == 0x8d; /* lea */
+}
+
 /* step_back - over one instruction. False when the question is answered; otherwise *reg is the register to ask for
  * in front of it. */
 static bool step_back(struct search *search, const struct code *code, const struct x86_insn *insn, int *reg)
 {
 	struct x86_effect effect;
 
-	if (insn->constant_reg == *reg) {
-		search->result |= is_wanted(search, insn->constant) ? ARRIVES_WANTED : ARRIVES_OTHER;
+	if (insn->constant_reg == *reg && is_address(search, insn)) {
+		search->result |=
+		    !search->wanted->are_numbers && is_wanted(search, insn->constant) ? ARRIVES_WANTED : ARRIVES_OTHER;
 		return false;
 	}
 	if (insn->kind == X86_CALL || insn->kind == X86_CALL_INDIRECT) {
@@ -253,7 +266,8 @@ static bool step_back(struct search *search, const struct code *code, const stru
 		return false;
 	}
 	if (effect.move == X86_MOVE_CONSTANT) {
-		search->result |= ARRIVES_OTHER;
+		search->result |=
+		    search->wanted->are_numbers && is_wanted_number(search, &effect) ? ARRIVES_WANTED : ARRIVES_OTHER;
 		return false;
 	}
 	ask(search, insn->addr, effect.src);
@@ -303,9 +317,9 @@ static void trace(struct search *search, uint64_t addr, int reg)
 	}
 }
 
-unsigned flow_arriving(const struct xref *xref, uint64_t addr, int reg, const uint64_t *wanted, size_t wanted_cnt)
+unsigned flow_arriving(const struct xref *xref, uint64_t addr, int reg, const struct wanted *wanted)
 {
-	struct search search = {.xref = xref, .wanted = wanted, .wanted_cnt = wanted_cnt};
+	struct search search = {.xref = xref, .wanted = wanted};
 
 	ask(&search, addr, reg);
 	while (search.done < search.path_cnt && !(search.result & ARRIVES_UNKNOWN)) {

@@ -348,6 +348,7 @@ int xref_new(struct xref **out, const struct elf_image *elf, char err[static 256
 	}
 	sort_edges(xref);
 	find_texts(xref);
+	find_owners(xref);
 	*out = xref;
 	return 0;
 }
@@ -364,6 +365,7 @@ void xref_free(struct xref **xref)
 	free((*xref)->constants.items);
 	free((*xref)->texts.items);
 	free((*xref)->labels.items);
+	free((*xref)->owners);
 	free(*xref);
 	*xref = NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* xref_index.h - owns the inside of struct xref: what one pass over all code of a file has found. Private to
- * xref.c (questions), xref_index.c (the pass) and xref_flow.c (which value arrives where). */
+ * xref.c and xref_recipes.c (questions), xref_index.c (the pass), xref_parts.c (which code belongs together) and
+ * xref_flow.c (which value arrives where). */
 #ifndef MAILGAUGE_XREF_INDEX_H
 #define MAILGAUGE_XREF_INDEX_H
 #include "target/x86.h"
@@ -54,6 +55,8 @@ struct xref {
 	XREF_ARRAY(struct constant) constants; /* by value */
 	XREF_ARRAY(struct text) texts;         /* by addr */
 	XREF_ARRAY(uint64_t) labels;           /* all dst of edges into code, ascending */
+	/* for each of elf_functions: the function it is (a part of); 0 cannot be told */
+	uint64_t *owners;
 };
 
 /* XREF_ADD - append to one of the arrays above */
@@ -88,9 +91,25 @@ struct flow_work {
 typedef bool flow_seen(void *context, const struct x86_insn *insn, uint32_t registers);
 int flow_forward(const struct xref *xref, uint64_t seed, struct flow_work *work, flow_seen *seen, void *context);
 
-/* flow_arriving - which kinds of values can be in `reg` in front of the instruction at `addr`? `wanted` ascending.
+/* What is looked for: addresses that instructions take, or plain numbers. */
+struct wanted {
+	const uint64_t *items; /* ascending */
+	size_t count;
+	bool are_numbers;
+};
+/* flow_arriving - which kinds of values can be in `reg` in front of the instruction at `addr`?
  * With ARRIVES_UNKNOWN the others may be missing: the answer is not looked for any further. */
 enum { ARRIVES_WANTED = 1, ARRIVES_OTHER = 2, ARRIVES_UNKNOWN = 4 };
-unsigned flow_arriving(const struct xref *xref, uint64_t addr, int reg, const uint64_t *wanted, size_t wanted_cnt);
+unsigned flow_arriving(const struct xref *xref, uint64_t addr, int reg, const struct wanted *wanted);
+
+/* ---- xref_parts.c: which function a part that the compiler has split off belongs to */
+
+/* find_owners - fill in xref->owners; the index must be complete but for that */
+void find_owners(struct xref *xref);
+/* owner_of - the function whose code the instruction at `addr` is. 0, or -ENOENT when that cannot be told; *owner is
+ * then the beginning of the stretch of code that it is in, 0 for none. */
+int owner_of(const struct xref *xref, uint64_t addr, uint64_t *owner);
+/* is_function - does a function that is known by its unwind information begin here, no part of another one? */
+bool is_function(const struct xref *xref, uint64_t addr);
 
 #endif
