@@ -137,7 +137,7 @@ OPENSMTPD_LINES = {
     "smtp.invalid-command": r"failed-command .*Command unrecognized",
     "smtp.message-too-large": r"failed-command .*message too big",
     "smtp.loop-detected": r"failed-command .*Loop detected",
-    "smtp.too-many-recipients": r"failed-command .*Too many recipients",
+    "smtp.too-many-recipients": r"failed-command .*: Too many recipients",
     "smtp.too-many-messages": r"failed-command .*Too many messages",
     "delivery.delivered": r" m[dt]a delivery .* result=\"?Ok",
     "delivery.deferred": r" m[dt]a delivery .* result=\"?TempFail",

@@ -24,7 +24,6 @@ OTHER_ADDRESS = "10.0.0.1"  # the resolver asks for addresses only if the host h
 # Remote servers, each at an address of its own: after a failure the server leaves an address alone for a while.
 # address, proto of the relay URL, options of the action, how the server is made (see peers.Sink).
 SINKS = {
-    "sink.test": ("127.2.0.1", "smtp+notls", "", {}),
     "rude.test": ("127.2.0.2", "smtp+notls", "", {"greeting": "554 5.7.1 go away"}),
     "deaf.test": ("127.2.0.3", "smtp+notls", "", {"deaf": True}),
     "tls.test": ("127.2.0.4", "smtp+tls", "tls no-verify", {"tls": "good"}),
@@ -40,6 +39,9 @@ SINKS = {
     "untrusted-tls.test": ("127.2.0.14", "smtp+tls", "tls", {"tls": "good"}),
     "lmtp.test": ("127.2.0.15", "lmtp", "", {}),
 }
+# One more at many addresses, with a domain for each: whoever comes again within ten seconds has to wait.
+FRIENDLY = {f"sink{number}.test": f"127.2.3.{number}" for number in range(1, 25)}
+FRIENDLY_PORT = 2601
 DOWN = "127.2.0.99"  # nobody is there
 RELAY_PORT = 2600
 LMTP = "127.2.0.200:24"
@@ -98,7 +100,6 @@ def smtpd_conf():
         "smtp max-message-size 20000",
         "smtp limit max-rcpt 3 max-mails 3",
         "mta limit inet4 conn-delay-route 0 conn-delay-relay 0 reconn-delay-route 0 session-keepalive 0",
-        "bounce warn-interval 1s",
         'filter refuse-connect phase connect match !rdns <credentials> reject "550 5.7.1 not you"',
         'filter drop-connect phase connect match !rdns <credentials> disconnect "421 4.7.0 not you"',
         'filter refuse-helo phase ehlo match helo "denied.test" reject "550 5.7.1 not you"',
@@ -130,6 +131,8 @@ def smtpd_conf():
         label = "secret@" if domain == "auth.test" else "wrong@" if domain == "wrong-auth.test" else ""
         lines += [f'action "sink{number}" relay host "{proto}://{label}{address}:{RELAY_PORT}" {options}',
                   f'match from any for domain "{domain}" action "sink{number}"']
+    for domain, address in FRIENDLY.items():
+        lines += [f'action "{domain}" relay host "smtp+notls://{address}:{FRIENDLY_PORT}"', f'match from any for domain "{domain}" action "{domain}"']
     return "\n".join(lines) + "\n"
 
 
@@ -188,6 +191,7 @@ class OpenSmtpdBed(Bed):
             # The server will not start without the host's certificates of authorities.
             self.write("/etc/ssl/certs/ca-certificates.crt", self.path("/etc/ssl/cert.pem").read_text())
             self.sinks = {domain: Sink(self, RELAY_PORT, address, **how) for domain, (address, _, _, how) in SINKS.items()}
+            self.sink = Sink(self, FRIENDLY_PORT, "0.0.0.0")
             self.mx_sink = Sink(self, 25, "127.2.1.1")
             self.lmtp_sink = Sink(self, 24, LMTP.partition(":")[0])
             self.names = Names(self, ZONE)
