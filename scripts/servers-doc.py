@@ -48,10 +48,15 @@ def rules(row):
 
 def place(row, objects):
     """Where a row is, in a few words."""
+    if "exit" in row:
+        return f"the end of a process that holds `{row['exit']}`"
     file = ", ".join(objects[row["object"]]["file"].strip("*").removeprefix("@(").removesuffix(")").split("|"))
     if "call" in row:
         return f"{file}: calls of `{row['call']}`"
-    return f"{file}: `{listed(row['symbol'])[0]}`" + (", its return" if row.get("when") == "return" else "")
+    end = ", its return" if row.get("when") == "return" else ""
+    if "stub" in row:
+        return f"{file}: `{row['stub']}` as it is called from there{end}"
+    return f"{file}: `{listed(row.get('symbol', row.get('function')))[0]}`{end}"
 
 
 SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Za-z`*])")

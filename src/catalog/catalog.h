@@ -25,15 +25,31 @@ struct object_def {
 	int line, col;
 };
 
-/* How to find one function, all ways that are known: [callee.NAME]. Tried in this order. */
-struct callee_def {
+/* Where a function is in a build that was looked at by hand. */
+struct recorded_def {
+	const char *build_id; /* lower-case hexadecimal */
+	uint64_t addr;
+};
+
+/* How to find one function, all ways that are known: [function.NAME]. Tried in this order. */
+struct function_def {
 	const char *name;
-	const char *import; /* name in .rela.plt, or NULL */
-	const char *symbol; /* name in .dynsym or .symtab, or NULL */
-	int vote_arg;       /* the local function that most calls with these texts in this argument go to */
+	const char *import;   /* name in .rela.plt, or NULL: its calls can be found, but not itself */
+	const char **symbols; /* names in .dynsym or .symtab, newest server first */
+	size_t symbol_cnt;
+	int vote_arg; /* the local function that most calls with these texts in this argument go to */
 	const char **vote_texts;
 	size_t vote_text_cnt;
-	unsigned vote_min; /* at least so many of the texts must agree on the winner */
+	unsigned vote_min;      /* at least so many of the texts must agree on the winner */
+	const char **use_texts; /* the one function whose code takes the addresses of all of these ... */
+	size_t use_text_cnt;
+	const char **without_texts; /* ... and of none of these */
+	size_t without_text_cnt;
+	const char *table_text; /* what a table of constant pointers has `table_slot` places behind this text, or NULL */
+	unsigned table_slot;
+	uint64_t size_min, size_max; /* bytes of code that a function found by its texts must have; 0, 0: any */
+	struct recorded_def *recorded;
+	size_t recorded_cnt;
 	int line, col;
 };
 
@@ -121,6 +137,8 @@ enum value_kind {
 	VALUE_SUM,       /* (base + off) */
 	VALUE_TIMES,     /* (base * number) */
 	VALUE_ARGS,      /* args: address of the process' arguments, one behind the other, each with its NUL */
+	VALUE_AND,       /* (base & number) */
+	VALUE_PLACE,     /* &symbol: the address of an object of the file, as the process has it */
 	VALUE_HEAD,      /* head size base: the first bytes of a text (STR, FIELD_STR); compared with texts */
 	VALUE_UPPER      /* upper base: a text (STR) in capital letters; compared with texts */
 };
@@ -131,10 +149,10 @@ struct value_def {
 	int arg;
 	int base, other; /* earlier values of the same probe, by index; -1 none */
 	struct number_def off;
-	int64_t number; /* of TIMES */
+	int64_t number; /* of TIMES and AND */
 	int size;       /* bytes of READ and TRUNC: 1, 2, 4, 8; of HEAD: 1 to PROBE_STRING - 1 */
 	bool is_signed;
-	const char *key; /* of a field */
+	const char *key; /* of a field; of PLACE the symbol */
 	const struct layout_def *layout;
 	const struct slot_def *slot;
 };
@@ -199,27 +217,36 @@ struct rule_def {
 	int line, col;
 };
 
-enum where_kind { WHERE_SYMBOL, WHERE_CALL };
-enum when_kind { WHEN_ENTRY, WHEN_RETURN };
+enum where_kind {
+	WHERE_SYMBOL,   /* a function with one of these names */
+	WHERE_FUNCTION, /* a function of a [function] section */
+	WHERE_CALL,     /* calls of one */
+	WHERE_STUB,     /* the file's own PLT stub of an imported function */
+	WHERE_EXIT      /* a process ends that holds something of a gauge; in no file */
+};
+enum when_kind { WHEN_ENTRY, WHEN_RETURN, WHEN_EXIT };
 
-/* The texts of a constant argument at a call: one that equals, or begins with, any of them. */
-struct text_match {
-	int arg; /* -1: no constant is asked for, every call of the callee is a site */
+/* A constant argument: a text that equals, or begins with, any of these; or one of these numbers. */
+struct constant_match {
+	int arg; /* -1: none is asked for */
 	const char **texts;
 	bool *is_prefix;
 	size_t text_cnt;
+	int64_t *numbers; /* 32 bits of them are compared */
+	size_t number_cnt;
 };
 
 struct probe_def {
 	const char *id;                     /* name of a [[probe]] that others refer to, or NULL */
 	const struct probe_def *instead_of; /* only where that one was not found; never in a circle */
-	const struct object_def *object;
+	const struct object_def *object; /* NULL for WHERE_EXIT */
 	enum where_kind where;
 	enum when_kind when;
-	const char **symbols; /* WHERE_SYMBOL: alternatives, newest server first */
+	const char **symbols; /* WHERE_SYMBOL: alternatives, newest server first; WHERE_STUB: one */
 	size_t symbol_cnt;
-	const struct callee_def *callee;       /* WHERE_CALL */
-	struct text_match constant;            /* WHERE_CALL */
+	const struct function_def *function;   /* WHERE_FUNCTION, WHERE_CALL */
+	const struct event_def *held;          /* WHERE_EXIT: the gauge */
+	struct constant_match constant;        /* of what is called; none for WHERE_STUB and at returns */
 	const char *if_symbol, *unless_symbol; /* of the same object: a mark of the version; or NULL */
 	const char **who;                      /* process names, cut as the kernel cuts them; none: all */
 	size_t who_cnt;

@@ -6,6 +6,20 @@
 #include "catalog/cond.h"
 #include "catalog/server.h"
 
+/* check_exit - rules for the end of a process, which holds nothing afterwards */
+static int check_exit(struct server_tables *tables, const struct probe_def *row, size_t rules)
+{
+	if (rules > PROBE_END_RULES)
+		return fail_def(tables, row, "%zu rules (for each process name) with \"exit\", where %d are the most",
+				rules, PROBE_END_RULES);
+	for (size_t i = 0; i < row->rule_cnt; i++)
+		for (size_t k = 0; k < row->rules[i].act_cnt; k++)
+			if (row->rules[i].acts[k].kind == ACT_HOLD || row->rules[i].acts[k].kind == ACT_RELEASE)
+				return fail_def(tables, &row->rules[i],
+						"a process that ends holds nothing any more, without a rule for it");
+	return 0;
+}
+
 static int check_rules(struct server_tables *tables, const struct probe_def *row)
 {
 	const struct rule_def *last = &row->rules[row->rule_cnt - 1];
@@ -20,6 +34,8 @@ static int check_rules(struct server_tables *tables, const struct probe_def *row
 				    row->rules[k].line, row->rules[k].col);
 	if (!last->act_cnt)
 		return fail_def(tables, last, "this rule does nothing: it has no action, and no rule follows");
+	if (row->where == WHERE_EXIT)
+		return check_exit(tables, row, rules);
 	if (rules > PROBE_SPEC_RULES)
 		return fail_def(tables, row, "%zu rules for each of %zu process names are %zu, more than %d",
 				row->rule_cnt, row->who_cnt, rules, PROBE_SPEC_RULES);
@@ -160,7 +176,7 @@ static size_t count_lookups(const struct probe_def *row)
 static int check_values(struct server_tables *tables, const struct probe_def *row)
 {
 	bool needed[CATALOG_VALUES] = {false}, has_comm = !row->who_cnt;
-	size_t count = count_lookups(row);
+	size_t count = count_lookups(row) + (row->constant.arg >= 0);
 
 	mark_needed(row, needed);
 	count += count_comparisons(row, needed);
@@ -180,8 +196,11 @@ static int check_values(struct server_tables *tables, const struct probe_def *ro
 /* check_constants - a constant is a fact about one object */
 static int check_constant(struct server_tables *tables, const struct probe_def *row, const struct number_def *number)
 {
-	if (!number->constant || !strcmp(number->constant->object, row->object->name))
+	if (!number->constant || (row->object && !strcmp(number->constant->object, row->object->name)))
 		return 0;
+	if (!row->object)
+		return fail_def(tables, row, "constant \"%s\" is one of object \"%s\", this row is at no file",
+				number->constant->name, number->constant->object);
 	return fail_def(tables, row, "constant \"%s\" is one of object \"%s\", this row is at \"%s\"",
 			number->constant->name, number->constant->object, row->object->name);
 }

@@ -21,10 +21,14 @@ static bool lists_meet(const char **a, size_t a_cnt, const char **b, size_t b_cn
 }
 
 /* constants_meet - can one call pass what both ask for? */
-static bool constants_meet(const struct text_match *a, const struct text_match *b)
+static bool constants_meet(const struct constant_match *a, const struct constant_match *b)
 {
-	if (a->arg < 0 || b->arg < 0 || a->arg != b->arg)
+	if (a->arg < 0 || b->arg < 0 || a->arg != b->arg || !a->number_cnt != !b->number_cnt)
 		return true;
+	for (size_t i = 0; i < a->number_cnt; i++)
+		for (size_t k = 0; k < b->number_cnt; k++)
+			if ((uint32_t)a->numbers[i] == (uint32_t)b->numbers[k])
+				return true;
 	for (size_t i = 0; i < a->text_cnt; i++)
 		for (size_t k = 0; k < b->text_cnt; k++) {
 			size_t a_len = strlen(a->texts[i]), b_len = strlen(b->texts[k]);
@@ -53,13 +57,14 @@ static bool excludes_version(const struct probe_def *a, const struct probe_def *
 /* is_same_place - are both rows at one place of some file? */
 static bool is_same_place(const struct probe_def *a, const struct probe_def *b)
 {
-	if (a->object != b->object || a->where != b->where || a->when != b->when || a->callee != b->callee)
+	if (a->object != b->object || a->where != b->where || a->when != b->when || a->function != b->function ||
+	    a->held != b->held)
 		return false;
 	if (stands_in_for(a, b) || stands_in_for(b, a) || excludes_version(a, b) || excludes_version(b, a))
 		return false;
-	if (a->where == WHERE_CALL)
-		return constants_meet(&a->constant, &b->constant);
-	return lists_meet(a->symbols, a->symbol_cnt, b->symbols, b->symbol_cnt);
+	if (!constants_meet(&a->constant, &b->constant))
+		return false;
+	return !a->symbol_cnt || lists_meet(a->symbols, a->symbol_cnt, b->symbols, b->symbol_cnt);
 }
 
 /* are_hit_together - can one hit concern both? */
@@ -174,6 +179,9 @@ int check_meetings(struct server_tables *tables, const struct probe_def *row)
 		else if (row->select >= 0 && !strcmp(rows[i].select_text, row->select_text))
 			same_text++;
 		has_switch = has_switch || rows[i].select >= 0;
+		if (row->where == WHERE_EXIT)
+			return fail_def(tables, row, "the row in line %d says what that end means already",
+					rows[i].line);
 	}
 	plain += row->select < 0;
 	if (plain + has_switch > PROBE_CHAIN)

@@ -9,32 +9,15 @@
 #define CONSTANT_ARGS 6 /* in registers */
 
 static const char *const row_keys[] = {
-    "id",        "instead-of",    "object",      "symbol",      "call",        "when",        "who",
-    "if-symbol", "unless-symbol", "let",         "select",      "event",       "labels",      "by",
-    "rules",     "note",          "arg0",        "arg1",        "arg2",        "arg3",        "arg4",
-    "arg5",      "arg0-prefix",   "arg1-prefix", "arg2-prefix", "arg3-prefix", "arg4-prefix", "arg5-prefix"};
+    "id",   "instead-of",  "object",      "symbol",        "function",    "call",        "stub",       "exit",
+    "when", "who",         "if-symbol",   "unless-symbol", "let",         "select",      "event",      "labels",
+    "by",   "rules",       "note",        "arg0",          "arg1",        "arg2",        "arg3",       "arg4",
+    "arg5", "arg0-prefix", "arg1-prefix", "arg2-prefix",   "arg3-prefix", "arg4-prefix", "arg5-prefix"};
 
 /* ---- where */
 
-static int read_callee_name(struct server_tables *tables, const struct toml_node *node, const struct callee_def **out)
-{
-	struct nearest nearest;
-	int ret = read_kind(tables->reader, node, TOML_STRING);
-
-	if (ret)
-		return ret;
-	nearest_init(&nearest, node->string);
-	for (size_t i = 0; i < tables->callee_cnt; i++) {
-		*out = &tables->callees[i];
-		if (!strcmp((*out)->name, node->string))
-			return 0;
-		nearest_offer(&nearest, (*out)->name);
-	}
-	return fail_value(tables->reader, node, "unknown callee %s%s", shown(tables->reader, node->string),
-			  hint(tables->reader, &nearest));
-}
-
-static void add_texts(struct reader *reader, struct text_match *match, const struct string_array *texts, bool is_prefix)
+static void add_texts(struct reader *reader, struct constant_match *match, const struct string_array *texts,
+		      bool is_prefix)
 {
 	const char **all = arena_array(reader->mem, match->text_cnt + texts->count, sizeof(*all));
 	bool *prefixes = arena_array(reader->mem, match->text_cnt + texts->count, sizeof(*prefixes));
@@ -52,8 +35,36 @@ static void add_texts(struct reader *reader, struct text_match *match, const str
 	match->text_cnt += texts->count;
 }
 
+static bool is_number(const struct toml_node *node)
+{
+	return node->kind == TOML_INTEGER ||
+	       (node->kind == TOML_ARRAY && node->count && node->items[0].kind == TOML_INTEGER);
+}
+
+/* read_numbers - a number of 32 bits, or a list of different ones */
+static int read_numbers(struct reader *reader, const struct toml_node *node, struct constant_match *match)
+{
+	bool is_list = node->kind == TOML_ARRAY;
+	const struct toml_node *items = is_list ? node->items : node;
+	size_t count = is_list ? node->count : 1;
+	int ret = 0;
+
+	if (count > LIST_MAX)
+		return fail_value(reader, node, "%zu numbers, where %d are the most", count, LIST_MAX);
+	match->numbers = arena_array(reader->mem, count, sizeof(*match->numbers));
+	for (size_t i = 0; !ret && i < count; i++) {
+		ret = read_integer(reader, &items[i], INT32_MIN, UINT32_MAX, &match->numbers[i]);
+		for (size_t k = 0; !ret && k < i; k++)
+			if ((uint32_t)match->numbers[i] == (uint32_t)match->numbers[k])
+				ret = fail_value(reader, &items[i], "numbers %zu and %zu are the same 32 bits", k + 1,
+						 i + 1);
+	}
+	match->number_cnt = ret ? 0 : count;
+	return ret;
+}
+
 /* read_constants - argN and argN-prefix, of one N */
-static int read_constants(struct reader *reader, const struct toml_node *row, struct text_match *match)
+static int read_constants(struct reader *reader, const struct toml_node *row, struct constant_match *match)
 {
 	match->arg = -1;
 	for (size_t i = 0; i < row->count; i++) {
@@ -71,11 +82,18 @@ static int read_constants(struct reader *reader, const struct toml_node *row, st
 					CONSTANT_ARGS - 1);
 		if (match->arg >= 0 && match->arg != item->key[3] - '0')
 			return fail_key(reader, item, "a constant is asked for in arg%d already", match->arg);
-		ret = read_texts(reader, item, TEXT_LENGTH, &texts);
+		if (!item->key[4] && is_number(item)) {
+			ret = read_numbers(reader, item, match);
+		} else {
+			ret = read_texts(reader, item, TEXT_LENGTH, &texts);
+			if (!ret)
+				add_texts(reader, match, &texts, item->key[4] != '\0');
+		}
 		if (ret)
 			return ret;
 		match->arg = item->key[3] - '0';
-		add_texts(reader, match, &texts, item->key[4] != '\0');
+		if (match->number_cnt && match->text_cnt)
+			return fail_key(reader, item, "either numbers or texts are wanted in one argument");
 	}
 	return 0;
 }
@@ -97,34 +115,97 @@ static int read_when(struct reader *reader, const struct toml_node *node, enum w
 	return 0;
 }
 
-static int read_place(struct server_tables *tables, const struct toml_node *row, struct probe_def *probe)
+/* The keys that say where a row is: one of them. */
+static const struct place_key {
+	const char *key;
+	enum where_kind where;
+} place_keys[] = {{"symbol", WHERE_SYMBOL},
+		  {"function", WHERE_FUNCTION},
+		  {"call", WHERE_CALL},
+		  {"stub", WHERE_STUB},
+		  {"exit", WHERE_EXIT}};
+#define PLACE_KEYS (sizeof(place_keys) / sizeof(place_keys[0]))
+
+static int find_place(struct reader *reader, const struct toml_node *row, const struct toml_node **place,
+		      enum where_kind *where)
+{
+	*place = NULL;
+	for (size_t i = 0; i < PLACE_KEYS; i++) {
+		const struct toml_node *node = toml_get(row, place_keys[i].key);
+
+		if (!node)
+			continue;
+		if (*place)
+			return fail_key(reader, node, "the row is at \"%s\" already", (*place)->key);
+		*place = node;
+		*where = place_keys[i].where;
+	}
+	return *place ? 0
+		      : fail_value(reader, row,
+				   "one of \"symbol\", \"function\", \"call\", \"stub\" and \"exit\" is wanted here");
+}
+
+/* read_exit - the end of processes is in no file, and nothing can be read then */
+static int read_exit(struct server_tables *tables, const struct toml_node *row, const struct toml_node *place,
+		     struct probe_def *probe)
+{
+	static const char *const none[] = {"object", "when", "select", "if-symbol", "unless-symbol", "instead-of"};
+	int ret = read_event_name(tables, place, EVENT_GAUGE, &probe->held);
+
+	for (size_t i = 0; !ret && i < sizeof(none) / sizeof(none[0]); i++) {
+		const struct toml_node *node = toml_get(row, none[i]);
+
+		if (node)
+			ret = fail_key(tables->reader, node, "there is no \"%s\" with \"exit\"", none[i]);
+	}
+	probe->when = WHEN_EXIT;
+	return ret;
+}
+
+/* read_in_file - all places but the end of processes */
+static int read_in_file(struct server_tables *tables, const struct toml_node *row, const struct toml_node *place,
+			struct probe_def *probe)
 {
 	struct reader *reader = tables->reader;
-	const struct toml_node *object = toml_get(row, "object"), *symbol = toml_get(row, "symbol"),
-			       *call = toml_get(row, "call"), *when = toml_get(row, "when");
+	const struct toml_node *object = toml_get(row, "object"), *when = toml_get(row, "when");
 	struct string_array symbols = {0};
 	int ret;
 
 	if (!object)
 		return fail_missing(reader, row, "object");
-	if (!symbol == !call)
-		return fail_value(reader, row, "either \"symbol\" or \"call\" is wanted here");
 	ret = read_object_name(tables, object, &probe->object);
 	if (!ret)
 		ret = read_when(reader, when, &probe->when);
-	if (!ret)
-		ret = symbol ? read_texts(reader, symbol, TEXT_LENGTH, &symbols)
-			     : read_callee_name(tables, call, &probe->callee);
 	if (ret)
 		return ret;
-	if (call && probe->when == WHEN_RETURN)
-		return fail_value(reader, when, "the end of a call cannot be probed: only that of a \"symbol\"");
-	if (symbol && probe->constant.arg >= 0)
-		return fail_key(reader, symbol, "a constant argument can be asked for only with \"call\"");
-	probe->where = call ? WHERE_CALL : WHERE_SYMBOL;
+	if (probe->where == WHERE_SYMBOL) {
+		ret = read_texts(reader, place, TEXT_LENGTH, &symbols);
+	} else if (probe->where == WHERE_STUB) {
+		symbols = (struct string_array){arena_array(reader->mem, 1, sizeof(*symbols.items)), 1};
+		ret = read_text(reader, place, TEXT_LENGTH, &symbols.items[0]);
+	} else {
+		ret = find_function(tables, place, &probe->function);
+	}
+	if (!ret && probe->where == WHERE_CALL && probe->when == WHEN_RETURN)
+		ret = fail_value(reader, when, "the end of a call cannot be probed: only that of a function");
 	probe->symbols = symbols.items;
 	probe->symbol_cnt = symbols.count;
-	return 0;
+	return ret;
+}
+
+static int read_place(struct server_tables *tables, const struct toml_node *row, struct probe_def *probe)
+{
+	const struct toml_node *place;
+	int ret = find_place(tables->reader, row, &place, &probe->where);
+
+	if (!ret)
+		ret = probe->where == WHERE_EXIT ? read_exit(tables, row, place, probe)
+						 : read_in_file(tables, row, place, probe);
+	if (!ret && probe->constant.arg >= 0 &&
+	    (probe->where == WHERE_STUB || probe->where == WHERE_EXIT || probe->when == WHEN_RETURN))
+		ret = fail_key(tables->reader, place,
+			       "a constant argument can be asked for at calls and at the entry of functions only");
+	return ret;
 }
 
 static int read_version(struct reader *reader, const struct toml_node *row, struct probe_def *probe)

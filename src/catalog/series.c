@@ -18,6 +18,7 @@ struct event_use {
 	int line;                       /* 0: the server does not give it */
 	const struct rule_def *hold;    /* that holds it */
 	const struct rule_def *release; /* that releases it */
+	const struct probe_def *end;    /* what it means that a process ends which holds it */
 	int added;                      /* line of what adds to it, or counts its files */
 };
 
@@ -167,12 +168,14 @@ static int check_seed(const struct series_check *check, const struct seed_def *s
 	return fail_def(check->tables, seed, "no rule holds \"%s\"", seed->event->name);
 }
 
-/* check_held - what is held must be released, and the other way round */
+/* check_held - what is held must be released, if only by the end of the process, and the other way round */
 static int check_held(const struct series_check *check, const struct event_def *event)
 {
 	const struct event_use *use = use_of(check, event);
 
-	if (!use->hold == !use->release)
+	if (use->end && !use->hold)
+		return fail_def(check->tables, use->end, "no rule holds \"%s\"", event->name);
+	if (!use->hold == !(use->release || use->end))
 		return 0;
 	return fail_def(check->tables, use->hold ? use->hold : use->release, "\"%s\" is %s", event->name,
 			use->hold ? "held, but no rule releases it" : "released, but no rule holds it");
@@ -200,6 +203,9 @@ int check_series(struct server_tables *tables)
 
 	check.uses = arena_array(tables->reader->mem, tables->events->count, sizeof(*check.uses));
 	ret = for_acts(&check, note_act);
+	for (size_t i = 0; i < server->probe_cnt; i++)
+		if (server->probes[i].held)
+			use_of(&check, server->probes[i].held)->end = &server->probes[i];
 	for (size_t i = 0; !ret && i < tables->events->count; i++)
 		ret = check_held(&check, &tables->events->items[i]);
 	for (size_t i = 0; !ret && i < server->directory_cnt; i++)

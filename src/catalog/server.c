@@ -66,54 +66,6 @@ static int read_object(struct server_tables *tables, const struct toml_node *nod
 	return ret;
 }
 
-/* read_vote - { arg = 1, min = 3, texts = [...] } */
-static int read_vote(struct reader *reader, const struct toml_node *node, struct callee_def *callee)
-{
-	static const char *const keys[] = {"arg", "min", "texts"};
-	const struct toml_node *items[3];
-	struct string_array texts;
-	int64_t arg, min;
-	int ret = read_keys(reader, node, KEYS(keys));
-
-	for (size_t i = 0; !ret && i < 3; i++)
-		if (!(items[i] = toml_get(node, keys[i])))
-			ret = fail_missing(reader, node, keys[i]);
-	if (!ret)
-		ret = read_integer(reader, items[0], 0, 5, &arg);
-	if (!ret)
-		ret = read_texts(reader, items[2], TEXT_LENGTH, &texts);
-	if (!ret)
-		ret = read_integer(reader, items[1], 1, (int64_t)texts.count, &min);
-	if (ret)
-		return ret;
-	callee->vote_arg = (int)arg;
-	callee->vote_min = (unsigned)min;
-	callee->vote_texts = texts.items;
-	callee->vote_text_cnt = texts.count;
-	return 0;
-}
-
-static int read_callee(struct server_tables *tables, const struct toml_node *node)
-{
-	static const char *const keys[] = {"import", "symbol", "vote"};
-	struct callee_def *callee = &tables->callees[tables->callee_cnt++];
-	const struct toml_node *vote;
-	int ret = read_keys(tables->reader, node, KEYS(keys));
-
-	if (ret)
-		return ret;
-	*callee = (struct callee_def){.name = node->key, .line = (int)node->key_line, .col = (int)node->key_col};
-	vote = toml_get(node, "vote");
-	ret = read_optional(tables->reader, toml_get(node, "import"), TEXT_LENGTH, &callee->import);
-	if (!ret)
-		ret = read_optional(tables->reader, toml_get(node, "symbol"), TEXT_LENGTH, &callee->symbol);
-	if (!ret && vote)
-		ret = read_vote(tables->reader, vote, callee);
-	if (!ret && !callee->import && !callee->symbol && !vote)
-		ret = fail_missing(tables->reader, node, "import\", \"symbol\" or \"vote");
-	return ret;
-}
-
 static int read_case(struct reader *reader, const struct toml_node *node, bool is_last, struct constant_case *out)
 {
 	static const char *const keys[] = {"if-symbol", "value"};
@@ -372,8 +324,8 @@ static int read_sections(struct server_tables *tables, const struct toml_node *r
 		bool is_identifier; /* expressions use the names */
 		int (*read)(struct server_tables *tables, const struct toml_node *node);
 	} sections[] = {
-	    {"object", false, read_object}, {"callee", false, read_callee}, {"constant", true, read_constant},
-	    {"layout", true, read_layout},  {"slot", true, read_slot},      {"label", true, read_label_set},
+	    {"object", false, read_object}, {"function", false, read_function}, {"constant", true, read_constant},
+	    {"layout", true, read_layout},  {"slot", true, read_slot},          {"label", true, read_label_set},
 	    {"choice", true, read_choice},
 	};
 	int ret = 0;
@@ -399,7 +351,7 @@ static void tables_init(struct server_tables *tables, struct reader *reader, con
 	    .server = arena_alloc(mem, sizeof(*tables->server)),
 	    .scope.constants = arena_array(mem, TABLES_MAX, sizeof(*tables->scope.constants)),
 	    .scope.layouts = arena_array(mem, TABLES_MAX, sizeof(*tables->scope.layouts)),
-	    .callees = arena_array(mem, TABLES_MAX, sizeof(*tables->callees)),
+	    .functions = arena_array(mem, TABLES_MAX, sizeof(*tables->functions)),
 	};
 	tables->server->objects = arena_array(mem, TABLES_MAX, sizeof(*tables->server->objects));
 	tables->server->slots = arena_array(mem, TABLES_MAX, sizeof(*tables->server->slots));
@@ -413,7 +365,7 @@ static void tables_init(struct server_tables *tables, struct reader *reader, con
 int catalog_parse_server(struct server_def **out, const struct events *events, const char *file, const char *text,
 			 size_t len, struct arena *mem, char err[static 512])
 {
-	static const char *const keys[] = {"server", "object", "callee",    "constant", "layout", "slot", "label",
+	static const char *const keys[] = {"server", "object", "function",  "constant", "layout", "slot", "label",
 					   "choice", "seed",   "directory", "limit",    "cost",   "note", "probe"};
 	struct reader reader = {.file = arena_strdup(mem, file), .text = text, .len = len, .mem = mem, .err = err};
 	struct server_tables tables;

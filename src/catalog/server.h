@@ -17,8 +17,8 @@ struct server_tables {
 	const struct events *events;
 	struct server_def *server;
 	struct expr_scope scope; /* slots, layouts, constants */
-	struct callee_def *callees;
-	size_t callee_cnt;
+	struct function_def *functions;
+	size_t function_cnt;
 };
 
 #define fail_def(tables, def, ...) fail_place((tables)->reader, (def)->line, (def)->col, __VA_ARGS__)
@@ -28,6 +28,11 @@ struct server_tables {
 /* ---- server.c */
 /* read_object_name - the object that a string names */
 int read_object_name(struct server_tables *tables, const struct toml_node *node, const struct object_def **out);
+
+/* ---- function.c: [function.*] */
+int read_function(struct server_tables *tables, const struct toml_node *node);
+/* find_function - that a string names */
+int find_function(struct server_tables *tables, const struct toml_node *node, const struct function_def **out);
 
 /* ---- lookup.c: [label.*] and [choice.*] */
 /* read_event_name - the event of this kind that a string names; read_event_key: that a key names */

@@ -78,7 +78,7 @@ static int lex_operator(struct lexer *lexer, struct token *token, const char *te
 	size_t len = text[1] == '=' && is_one_of(text[0], "=!<>^*$") ? 2 : 1;
 
 	token->kind = TOKEN_OPERATOR;
-	if (len == 1 && !is_one_of(text[0], "[]()+*:=<>")) {
+	if (len == 1 && !is_one_of(text[0], "[]()+*&:=<>")) {
 		while (((unsigned char)text[len] & 0xc0) == 0x80)
 			len++;
 		return fail_inside(lexer->reader, lexer->node, token->offset, "unexpected character %s",

@@ -6,7 +6,7 @@
 
 /* What is known of the file's names; by index. */
 struct uses {
-	bool object[CATALOG_SLOTS], callee[CATALOG_SLOTS], constant[CATALOG_SLOTS], layout[CATALOG_SLOTS];
+	bool object[CATALOG_SLOTS], function[CATALOG_SLOTS], constant[CATALOG_SLOTS], layout[CATALOG_SLOTS];
 	bool label_set[CATALOG_SLOTS], choice[CATALOG_SLOTS];
 	bool read[CATALOG_SLOTS], remembered[CATALOG_SLOTS]; /* slots */
 	bool holds_text[CATALOG_SLOTS], holds_number[CATALOG_SLOTS];
@@ -67,9 +67,10 @@ static void find_uses(struct uses *uses, const struct server_tables *tables)
 	for (size_t i = 0; i < server->probe_cnt; i++) {
 		const struct probe_def *row = &server->probes[i];
 
-		uses->object[row->object - server->objects] = true;
-		if (row->callee)
-			uses->callee[row->callee - tables->callees] = true;
+		if (row->object)
+			uses->object[row->object - server->objects] = true;
+		if (row->function)
+			uses->function[row->function - tables->functions] = true;
 		for (size_t k = 0; k < row->value_cnt; k++) {
 			use_constant(uses, tables, &row->values[k].off);
 			if (row->values[k].layout)
@@ -91,10 +92,10 @@ static int check_used(struct server_tables *tables, const struct uses *uses)
 		if (!uses->object[i])
 			return fail_def(tables, &server->objects[i], "no row is at object \"%s\"",
 					server->objects[i].name);
-	for (size_t i = 0; i < tables->callee_cnt; i++)
-		if (!uses->callee[i])
-			return fail_def(tables, &tables->callees[i], "no row is at calls of \"%s\"",
-					tables->callees[i].name);
+	for (size_t i = 0; i < tables->function_cnt; i++)
+		if (!uses->function[i])
+			return fail_def(tables, &tables->functions[i], "no row is at function \"%s\" or its calls",
+					tables->functions[i].name);
 	for (size_t i = 0; i < scope->layout_cnt; i++)
 		if (!uses->layout[i])
 			return fail_def(tables, &scope->layouts[i], "nothing uses layout \"%s\"",

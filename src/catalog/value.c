@@ -143,6 +143,8 @@ static int parse_read(struct parser *parser, size_t offset)
 	struct value_def value = VALUE(VALUE_READ);
 	int ret = parser_advance(parser);
 
+	if (!ret && parser->values->when == WHEN_EXIT)
+		ret = parser_fail(parser, offset, "nothing can be read of a process that ends");
 	value.size = 8;
 	if (ret || (ret = parse_operand(parser)) < 0)
 		return ret;
@@ -325,12 +327,30 @@ static int parse_argument(struct parser *parser, size_t offset)
 	value.arg = argument_number(parser->token.text);
 	if (value.arg >= ARG_COUNT)
 		return parser_fail(parser, offset, "there are only arg0 to arg%d", ARG_COUNT - 1);
-	if (parser->values->when == WHEN_RETURN)
-		return parser_fail(
-		    parser, offset,
-		    "arguments are gone when a function returns: remember at its entry what is needed here");
+	if (parser->values->when != WHEN_ENTRY)
+		return parser_fail(parser, offset,
+				   "arguments are gone when a function returns, or its process ends: remember at the "
+				   "entry what is needed here");
 	ret = parser_advance(parser);
 	return ret ? ret : add_value(parser, value, offset);
+}
+
+/* reads_memory - is this value read from the process' memory? */
+static bool reads_memory(enum value_kind kind)
+{
+	switch (kind) {
+	case VALUE_STR:
+	case VALUE_FIELD_STR:
+	case VALUE_FIELD_NUM:
+	case VALUE_FIELD_HAS:
+	case VALUE_TIMEVAL:
+	case VALUE_ARGS:
+	case VALUE_HEAD:
+	case VALUE_UPPER:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* parse_reserved - a value that begins with a reserved word, which is the current token */
@@ -351,6 +371,8 @@ static int parse_reserved(struct parser *parser, size_t offset)
 		i++;
 	if (i == sizeof(words) / sizeof(words[0]))
 		return parser_unexpected(parser, "a value");
+	if (parser->values->when == WHEN_EXIT && reads_memory(words[i].kind))
+		return parser_fail(parser, offset, "nothing can be read of a process that ends");
 	if (words[i].kind == VALUE_RET && parser->values->when != WHEN_RETURN)
 		return parser_fail(parser, offset, "\"ret\" is there only with when = \"return\"");
 	ret = parser_advance(parser);
@@ -396,11 +418,11 @@ static int parse_name(struct parser *parser, size_t offset)
 	return ret ? ret : add_value(parser, value, offset);
 }
 
-/* parse_arithmetic - what stands behind E in (E + NUMBER) and (E * NUMBER) */
+/* parse_arithmetic - what stands behind E in (E + NUMBER), (E * NUMBER) and (E & NUMBER) */
 static int parse_arithmetic(struct parser *parser, int base, size_t offset)
 {
 	bool is_sum = token_is(&parser->token, "+");
-	struct value_def value = VALUE(is_sum ? VALUE_SUM : VALUE_TIMES);
+	struct value_def value = VALUE(is_sum ? VALUE_SUM : token_is(&parser->token, "*") ? VALUE_TIMES : VALUE_AND);
 	int ret;
 
 	value.base = base;
@@ -418,14 +440,14 @@ static int parse_arithmetic(struct parser *parser, int base, size_t offset)
 	return ret ? ret : add_value(parser, value, offset);
 }
 
-/* parse_brackets - (E), (E + NUMBER), (E * NUMBER); the bracket is the current token */
+/* parse_brackets - (E), (E + NUMBER), (E * NUMBER), (E & NUMBER); the bracket is the current token */
 static int parse_brackets(struct parser *parser, size_t offset)
 {
 	int ret = parser_advance(parser), value;
 
 	if (ret || (value = parse_value(parser)) < 0)
 		return ret ? ret : value;
-	if (token_is(&parser->token, "+") || token_is(&parser->token, "*"))
+	if (token_is(&parser->token, "+") || token_is(&parser->token, "*") || token_is(&parser->token, "&"))
 		value = parse_arithmetic(parser, value, offset);
 	if (value < 0)
 		return value;
@@ -433,10 +455,29 @@ static int parse_brackets(struct parser *parser, size_t offset)
 	return ret ? ret : value;
 }
 
+/* parse_place - &NAME: where an object of the file is; the & is the current token */
+static int parse_place(struct parser *parser, size_t offset)
+{
+	struct value_def value = VALUE(VALUE_PLACE);
+	int ret = parser_advance(parser);
+
+	if (ret)
+		return ret;
+	if (parser->values->when != WHEN_ENTRY)
+		return parser_fail(parser, offset, "what belongs to the file can be read only at an entry or a call");
+	if (parser->token.kind != TOKEN_WORD)
+		return parser_unexpected(parser, "the name of a symbol");
+	value.key = parser->token.text;
+	ret = parser_advance(parser);
+	return ret ? ret : add_value(parser, value, offset);
+}
+
 static int parse_primary(struct parser *parser)
 {
 	size_t offset = parser->token.offset;
 
+	if (token_is(&parser->token, "&"))
+		return parse_place(parser, offset);
 	if (token_is(&parser->token, "["))
 		return parse_read(parser, offset);
 	if (token_is(&parser->token, "("))

@@ -24,7 +24,8 @@ static const char *offset_suffix(struct arena *mem, const struct number_def *off
 /* written_type - E:TYPE, with brackets where E is more than one word */
 static const char *written_type(struct arena *mem, const struct value_def *value, const struct value_def *base)
 {
-	bool is_closed = base->kind == VALUE_SUM || base->kind == VALUE_TIMES || !strpbrk(base->name, " [");
+	bool is_closed = base->kind == VALUE_SUM || base->kind == VALUE_TIMES || base->kind == VALUE_AND ||
+			 !strpbrk(base->name, " [");
 
 	return arena_printf(mem, is_closed ? "%s%s" : "(%s)%s", base->name, type_suffix(mem, value));
 }
@@ -78,6 +79,10 @@ static const char *written(const struct expr_values *values, const struct value_
 		return arena_printf(mem, "(%s%s)", base, offset_suffix(mem, &value->off));
 	case VALUE_TIMES:
 		return arena_printf(mem, "(%s * %lld)", base, (long long)value->number);
+	case VALUE_AND:
+		return arena_printf(mem, "(%s & 0x%llx)", base, (unsigned long long)value->number);
+	case VALUE_PLACE:
+		return arena_printf(mem, "&%s", value->key);
 	case VALUE_ARGS:
 		return "args";
 	case VALUE_HEAD:

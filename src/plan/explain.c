@@ -70,6 +70,18 @@ static void table_costs(struct buf *out, const struct plan *plan)
 	}
 }
 
+/* table_ends - what is counted when processes end */
+static void table_ends(struct buf *out, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->gauge_cnt; i++) {
+		const struct plan_gauge *gauge = &plan->gauges[i];
+
+		for (size_t k = 0; k < gauge->end_event_cnt; k++)
+			buf_printf(out, "%s  %s: when a process ends that holds %s\n", gauge->server->name,
+				   gauge->end_events[k]->name, gauge->event->name);
+	}
+}
+
 void explain_table(struct buf *out, const struct plan *plan)
 {
 	size_t points = 0;
@@ -80,6 +92,7 @@ void explain_table(struct buf *out, const struct plan *plan)
 		table_file(out, &plan->files[i]);
 		points += plan->files[i].point_cnt;
 	}
+	table_ends(out, plan);
 	for (size_t i = 0; i < plan->miss_cnt; i++) {
 		const struct plan_miss *miss = &plan->misses[i];
 
@@ -173,12 +186,15 @@ static void json_all_series(struct buf *out, const struct plan *plan)
 			buf_puts(out, sep);
 			json_series(out, &plan->series[i], plan->series[i].events[k]);
 		}
-	for (size_t i = 0; i < plan->gauge_cnt; i++, sep = ",") {
+	for (size_t i = 0; i < plan->gauge_cnt; i++) {
 		const struct plan_series gauge = {
 		    .server = plan->gauges[i].server, .event_cnt = 1, .cell_cnt = 1, .event_cells = 1};
 
+		if (plan->gauges[i].is_disabled)
+			continue;
 		buf_puts(out, sep);
 		json_series(out, &gauge, plan->gauges[i].event);
+		sep = ",";
 	}
 }
 
@@ -199,6 +215,22 @@ static void json_costs(struct buf *out, const struct plan *plan)
 	}
 }
 
+static void json_ends(struct buf *out, const struct plan *plan)
+{
+	const char *sep = "";
+
+	for (size_t i = 0; i < plan->gauge_cnt; i++)
+		for (size_t k = 0; k < plan->gauges[i].end_event_cnt; k++, sep = ",") {
+			buf_printf(out, "%s{", sep);
+			json_key(out, "server", plan->gauges[i].server->name);
+			buf_putc(out, ',');
+			json_key(out, "event", plan->gauges[i].end_events[k]->name);
+			buf_putc(out, ',');
+			json_key(out, "held", plan->gauges[i].event->name);
+			buf_putc(out, '}');
+		}
+}
+
 void explain_json(struct buf *out, const struct plan *plan)
 {
 	const char *sep = "";
@@ -209,6 +241,8 @@ void explain_json(struct buf *out, const struct plan *plan)
 			buf_puts(out, sep);
 			json_point(out, &plan->files[i], &plan->files[i].points[k]);
 		}
+	buf_puts(out, "],\"ends\":[");
+	json_ends(out, plan);
 	buf_puts(out, "],\"missing\":[");
 	for (size_t i = 0; i < plan->miss_cnt; i++) {
 		buf_puts(out, i ? "," : "");

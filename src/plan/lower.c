@@ -171,6 +171,16 @@ static int lower_sum(struct builder *b, const struct value_def *def, int base)
 	return add_value(b, (struct probe_value){.op = PROBE_OP_SUM, .src = (__u8)base, .off = off});
 }
 
+/* lower_place - the distance of the object from the probe is the same wherever the file was loaded */
+static int lower_place(struct builder *b, const char *symbol)
+{
+	uint64_t addr;
+
+	if (resolve_place(&addr, symbol, b->low->source, b->low->err))
+		return TOO_MUCH;
+	return add_value(b, (struct probe_value){.op = PROBE_OP_PLACE, .key = addr - b->spot->site.addr});
+}
+
 static int lower_prefix(struct builder *b, const struct value_def *def, size_t len);
 
 static int lower_upper(struct builder *b, const struct value_def *text)
@@ -239,6 +249,11 @@ static int lower_new(struct builder *b, const struct value_def *def, int base, i
 		return lower_clock(b, def, base, other);
 	case VALUE_SUM:
 		return lower_sum(b, def, base);
+	case VALUE_AND:
+		return add_value(
+		    b, (struct probe_value){.op = PROBE_OP_AND, .src = (__u8)base, .key = (__u64)def->number});
+	case VALUE_PLACE:
+		return lower_place(b, def->key);
 	case VALUE_ARGS:
 		return add_value(b, (struct probe_value){.op = PROBE_OP_ARGS});
 	case VALUE_HEAD: /* see lower_value */
@@ -324,6 +339,8 @@ static bool is_live(const struct lowering *low, const struct act_def *act)
 
 	if (!act_moves(act))
 		return low->slot_is_live[act->slot - low->server->slots];
+	if (act->kind == ACT_HOLD || act->kind == ACT_RELEASE)
+		return is_held_for_somebody(low->config, low->server, act->event);
 	for (size_t i = 0; (event = act_event(act, i)); i++)
 		if (!config_event_disabled(low->config, event->name))
 			return true;
@@ -400,7 +417,7 @@ static int lower_act(struct builder *b, struct probe_act *out, const struct act_
 		break;
 	case ACT_HOLD:
 	case ACT_RELEASE:
-		out->slot = (__u16)gauge_add(b->low->plan, b->low->server, def->event);
+		out->slot = (__u16)gauge_add(b->low->plan, b->low->config, b->low->server, def->event);
 		break;
 	case ACT_OBSERVE:
 		out->slot = (__u16)bounds_add(b->low->plan, def->event);
@@ -461,19 +478,26 @@ static int push_for_names(struct builder *b, const struct probe_rule *rule)
 	return ret;
 }
 
-/* push_for_constants - the rule once for each address where the wanted constant stands. Compared relative to the
- * probed instruction, the address does not depend on where the file was loaded. */
+/* push_for_constants - the rule once for each address where the wanted constant stands, or each wanted number. An
+ * address is compared relative to the probed instruction: so it does not depend on where the file was loaded. */
 static int push_for_constants(struct builder *b, const struct probe_rule *rule, const struct spots *spots)
 {
 	int arg, ret = 0;
 
 	if (spots->constant_arg < 0)
 		return push_for_names(b, rule);
-	arg = add_value(b, (struct probe_value){.op = PROBE_OP_ARG_REL, .src = (__u8)spots->constant_arg});
+	if (spots->is_number) {
+		arg = add_value(b, (struct probe_value){.op = PROBE_OP_ARG, .src = (__u8)spots->constant_arg});
+		if (arg >= 0)
+			arg = add_value(b, (struct probe_value){.op = PROBE_OP_TRUNC, .src = (__u8)arg, .size = 4});
+	} else {
+		arg = add_value(b, (struct probe_value){.op = PROBE_OP_ARG_REL, .src = (__u8)spots->constant_arg});
+	}
 	for (size_t i = 0; i < spots->constant_cnt && !ret; i++) {
 		struct probe_rule one = *rule;
+		uint64_t constant = spots->constants[i];
 
-		ret = add_cond(b, &one, arg, spots->constants[i] - b->spot->site.addr);
+		ret = add_cond(b, &one, arg, spots->is_number ? constant : constant - b->spot->site.addr);
 		if (!ret)
 			ret = push_for_names(b, &one);
 	}
@@ -525,6 +549,13 @@ int lower(struct plan_spec *out, const struct lowering *lowering, const struct p
 			ret = push_for_constants(&b, &rule, spots);
 	}
 	return ret;
+}
+
+int lower_exit(struct plan_spec *out, const struct lowering *lowering, const struct probe_def *probe)
+{
+	const struct spots nowhere = {.constant_arg = -1};
+
+	return lower(out, lowering, probe, &nowhere, NULL, NULL);
 }
 
 int lower_switch(struct plan_spec *out, const struct lowering *lowering, const struct probe_def *probe,

@@ -27,11 +27,12 @@ struct spot {
 	bool is_call; /* probed at the call: nothing is on the stack yet but the arguments */
 };
 
-/* The constants that the argument must be, as pointers in the file's view. */
+/* The constants that the argument must be: pointers in the file's view, or numbers of 32 bits. */
 struct spots {
 	struct spot *items;
 	size_t count;
 	int constant_arg; /* -1: no constant is asked for */
+	bool is_number;
 	uint64_t *constants;
 	size_t constant_cnt;
 };
@@ -42,6 +43,9 @@ int resolve(struct spots *out, const struct probe_def *probe, struct source *sou
 	    char err[static 256]);
 /* resolve_number - a constant of the catalog in this file; 0 or -errno with a sentence in err */
 int resolve_number(int64_t *out, const struct number_def *number, struct source *source, char err[static 256]);
+
+/* resolve_place - address of an object of this file; 0 or -errno with a sentence in err */
+int resolve_place(uint64_t *out, const char *symbol, struct source *source, char err[static 256]);
 
 /* What lowering needs to know and what it adds to. */
 struct lowering {
@@ -58,6 +62,8 @@ struct lowering {
  * NULL). 0 or -errno with a sentence in lowering->err. */
 int lower(struct plan_spec *out, const struct lowering *lowering, const struct probe_def *probe,
 	  const struct spots *spots, const struct spot *spot, const struct plan_spec *head);
+/* lower_exit - what the end of a process means by a row with `exit`: rule_cnt is 0 if nothing of it matters */
+int lower_exit(struct plan_spec *out, const struct lowering *lowering, const struct probe_def *probe);
 /* lower_switch - the spec that computes the value which `probe` selects by; place.c adds its cases */
 int lower_switch(struct plan_spec *out, const struct lowering *lowering, const struct probe_def *probe,
 		 const struct spot *spot);
@@ -74,7 +80,8 @@ uint32_t series_of_directory(struct plan *plan, const struct config *config, con
 /* series_stride - how many cells one step of looked-up label `dim` of the block is; -1: of the choice's event */
 uint32_t series_stride(const struct plan_series *series, int dim);
 /* gauge_add, bounds_add - index in the plan's table, made if it is new */
-uint32_t gauge_add(struct plan *plan, const struct server_def *server, const struct event_def *event);
+uint32_t gauge_add(struct plan *plan, const struct config *config, const struct server_def *server,
+		   const struct event_def *event);
 uint32_t bounds_add(struct plan *plan, const struct event_def *event);
 /* classes_of_set, classes_of_choice - index of the table that has the numbers of these texts; a choice leaves out
  * events that are disabled */
@@ -109,6 +116,8 @@ struct planner {
 /* plan.c */
 /* row_moves - number `i` of the enabled events that the row can move, or NULL; an event can come twice */
 const struct event_def *row_moves(const struct planner *p, const struct probe_def *probe, size_t i);
+/* is_held_for_somebody - is the gauge enabled, or something that the end of a process which holds it means? */
+bool is_held_for_somebody(const struct config *config, const struct server_def *server, const struct event_def *gauge);
 
 /* place.c */
 /* draft_of - the draft of this file for the instance's server, made if it is new. The pointer holds until the next. */

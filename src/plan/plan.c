@@ -33,9 +33,23 @@ const struct event_def *row_moves(const struct planner *p, const struct probe_de
 	return NULL;
 }
 
+/* row_holds - does it hold or release a gauge for the sake of what the end of processes means? */
+static bool row_holds(const struct planner *p, const struct probe_def *probe)
+{
+	for (size_t i = 0; i < probe->rule_cnt; i++)
+		for (size_t k = 0; k < probe->rules[i].act_cnt; k++) {
+			const struct act_def *act = &probe->rules[i].acts[k];
+
+			if ((act->kind == ACT_HOLD || act->kind == ACT_RELEASE) &&
+			    is_held_for_somebody(p->config, p->target->server, act->event))
+				return true;
+		}
+	return false;
+}
+
 static bool row_counts(const struct planner *p, const struct probe_def *probe)
 {
-	return row_moves(p, probe, 0);
+	return row_moves(p, probe, 0) || row_holds(p, probe);
 }
 
 /* row_touches_live - does it change (or, with `only_remember`, set) a slot that somebody reads? */
@@ -85,6 +99,28 @@ static void find_useful(struct planner *p)
 	for (size_t i = 0; i < server->probe_cnt; i++)
 		p->row_is_useful[i] =
 		    row_counts(p, &server->probes[i]) || row_touches_live(p, &server->probes[i], false);
+}
+
+static bool exit_matters(const struct config *config, const struct probe_def *probe)
+{
+	const struct event_def *event;
+
+	for (size_t i = 0; i < probe->rule_cnt; i++)
+		for (size_t k = 0; k < probe->rules[i].act_cnt; k++)
+			for (size_t n = 0; (event = act_event(&probe->rules[i].acts[k], n)); n++)
+				if (!config_event_disabled(config, event->name))
+					return true;
+	return false;
+}
+
+bool is_held_for_somebody(const struct config *config, const struct server_def *server, const struct event_def *gauge)
+{
+	if (!config_event_disabled(config, gauge->name))
+		return true;
+	for (size_t i = 0; i < server->probe_cnt; i++)
+		if (server->probes[i].held == gauge && exit_matters(config, &server->probes[i]))
+			return true;
+	return false;
 }
 
 /* ---- reasons why not */
@@ -199,6 +235,10 @@ static void plan_row(struct planner *p, const struct probe_def *probe)
 	*state = ROW_NOT_FOUND;
 	if (!p->row_is_useful[probe->index])
 		return;
+	if (probe->where == WHERE_EXIT) {
+		*state = ROW_FOUND;
+		return; /* see plan_exits: in no file */
+	}
 	for (size_t i = 0; i < p->target->file_cnt; i++) {
 		const struct target_file *file = &p->target->files[i];
 		char err[256] = "";
@@ -248,11 +288,11 @@ static void plan_gauges(struct planner *p)
 	for (size_t i = 0; i < server->seed_cnt; i++) {
 		const struct seed_def *seed = &server->seeds[i];
 
-		if (config_event_disabled(p->config, seed->event->name) || !is_held(p, seed->event))
+		if (!is_held_for_somebody(p->config, server, seed->event) || !is_held(p, seed->event))
 			continue;
 		plan->seeds = arena_grow(plan->mem, plan->seeds, plan->seed_cnt, &plan->seed_cap, sizeof(*plan->seeds));
 		plan->seeds[plan->seed_cnt++] =
-		    (struct plan_seed){seed, p->target, gauge_add(plan, server, seed->event)};
+		    (struct plan_seed){seed, p->target, gauge_add(plan, p->config, server, seed->event)};
 	}
 	for (size_t i = 0; i < server->directory_cnt; i++) {
 		const struct directory_def *directory = &server->directories[i];
@@ -263,6 +303,50 @@ static void plan_gauges(struct planner *p)
 					       sizeof(*plan->directories));
 		plan->directories[plan->directory_cnt++] = (struct plan_directory){
 		    directory, p->target, series_of_directory(plan, p->config, server, directory)};
+	}
+}
+
+static void set_end(struct planner *p, struct plan_gauge *gauge, const struct plan_spec *end,
+		    const struct probe_def *probe)
+{
+	const struct event_def *event;
+
+	gauge->end = *end;
+	gauge->end_event_cnt = 0;
+	for (size_t i = 0; (event = row_moves(p, probe, i)); i++) {
+		gauge->end_events = arena_grow(p->plan->mem, gauge->end_events, gauge->end_event_cnt,
+					       &gauge->end_event_cap, sizeof(*gauge->end_events));
+		gauge->end_events[gauge->end_event_cnt++] = event;
+	}
+}
+
+/* plan_exits - what the end of processes means that hold something */
+static void plan_exits(struct planner *p)
+{
+	const struct server_def *server = p->target->server;
+	char err[256] = "";
+	struct lowering low = {
+	    .plan = p->plan,
+	    .config = p->config,
+	    .server = server,
+	    .slot_is_live = p->slot_is_live,
+	    .server_index = p->server_index,
+	    .err = err,
+	};
+
+	for (size_t i = 0; i < server->probe_cnt; i++) {
+		const struct probe_def *probe = &server->probes[i];
+		struct plan_spec end;
+
+		if (probe->where != WHERE_EXIT || !p->row_is_useful[i])
+			continue;
+		if (!is_held(p, probe->held))
+			add_row_misses(p, probe, WHY_UNRESOLVED, "",
+				       "no place is known where a process begins to hold it");
+		else if (lower_exit(&end, &low, probe))
+			add_row_misses(p, probe, WHY_UNRESOLVED, "", err);
+		else
+			set_end(p, &p->plan->gauges[gauge_add(p->plan, p->config, server, probe->held)], &end, probe);
 	}
 }
 
@@ -283,6 +367,7 @@ static void plan_target(struct planner *p, const struct target *target)
 		if (p->rows[i] == ROW_UNSEEN)
 			plan_row(p, &server->probes[i]);
 	plan_gauges(p);
+	plan_exits(p);
 	for (size_t i = 0; i < server->event_cnt; i++)
 		if (config_event_disabled(p->config, server->events[i]->name))
 			add_miss(p, NULL, server->events[i], WHY_DISABLED, "", "disabled in the configuration");
@@ -397,7 +482,10 @@ size_t plan_count_cells(const struct plan *plan)
 
 size_t plan_count_series(const struct plan *plan)
 {
-	size_t series = plan->gauge_cnt;
+	size_t series = 0;
+
+	for (size_t i = 0; i < plan->gauge_cnt; i++)
+		series += !plan->gauges[i].is_disabled;
 
 	for (size_t i = 0; i < plan->series_cnt; i++)
 		series += plan->series[i].cell_cnt / plan->series[i].event_cells;

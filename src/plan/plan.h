@@ -34,13 +34,6 @@ struct plan_series {
 	const char *key;      /* "SERVER auth.failed reason=...": the identity over plans */
 };
 
-/* A gauge of what processes hold. */
-struct plan_gauge {
-	const struct event_def *event;
-	const struct server_def *server;
-	const char *key; /* "SERVER imap.active-connections" */
-};
-
 /* Texts that stand for numbers: the hash of each. */
 struct plan_class {
 	uint64_t value;
@@ -79,6 +72,17 @@ struct plan_spec {
 	size_t rule_cnt;
 	struct plan_case *cases; /* of a switch */
 	size_t case_cnt;
+};
+
+/* A gauge of what processes hold, and what the end of a process that holds some of it means. */
+struct plan_gauge {
+	const struct event_def *event;
+	const struct server_def *server;
+	bool is_disabled; /* it is not to be shown: only the ends matter */
+	const char *key;  /* "SERVER imap.active-connections" */
+	struct plan_spec end;
+	const struct event_def **end_events; /* that it can move */
+	size_t end_event_cnt, end_event_cap;
 };
 
 /* A place to attach to. */

@@ -80,11 +80,23 @@ int resolve_number(int64_t *out, const struct number_def *number, struct source 
 	return 0;
 }
 
+int resolve_place(uint64_t *out, const char *symbol, struct source *source, char err[static 256])
+{
+	const struct elf_image *elf = source_elf(source);
+	int ret = elf ? elf_data_symbol(elf, symbol, out) : -ENOENT;
+
+	if (ret)
+		snprintf(err, 256, "the file has no variable %s", symbol);
+	return ret ? -ESRCH : 0;
+}
+
 /* needs - which arguments the probe reads */
 static struct insn_needs needs(const struct probe_def *probe)
 {
 	struct insn_needs needs = {0};
 
+	if (probe->constant.arg >= 0)
+		needs.args |= 1u << probe->constant.arg;
 	for (size_t i = 0; i < probe->value_cnt; i++) {
 		const struct value_def *value = &probe->values[i];
 
@@ -96,62 +108,136 @@ static struct insn_needs needs(const struct probe_def *probe)
 	return needs;
 }
 
-static int resolve_symbol(struct spots *out, const struct probe_def *probe, struct source *source, struct arena *mem,
-			  char err[static 256])
+/* find_symbol - address of the first of these functions that the file has; 0 or -ENOENT */
+static int find_symbol(const struct elf_image *elf, const char **names, size_t count, uint64_t *addr)
 {
-	const struct elf_image *elf = source_elf(source);
 	struct elf_symbol symbol;
 
-	for (size_t i = 0; i < probe->symbol_cnt; i++) {
-		int ret;
+	for (size_t i = 0; i < count; i++)
+		if (!elf_symbol(elf, names[i], &symbol)) {
+			*addr = symbol.addr;
+			return 0;
+		}
+	return -ENOENT;
+}
 
-		if (elf_symbol(elf, probe->symbols[i], &symbol))
-			continue;
-		out->items = arena_alloc(mem, sizeof(*out->items));
-		out->items[0].is_return = probe->when == WHEN_RETURN;
-		ret =
-		    insn_entry_site(elf, symbol.addr, out->items[0].is_return, needs(probe), &out->items[0].site, err);
-		if (!ret)
-			out->count = 1;
-		return ret;
-	}
-	snprintf(err, 256, "the file has no function %s", probe->symbols[0]);
+/* check_size - has the function that was found by its texts a size that it can have? */
+static int check_size(const struct function_def *function, const struct xref *xref, uint64_t addr, char err[static 256])
+{
+	uint64_t size = xref_function_size(xref, addr);
+
+	if (!function->size_max || (size >= function->size_min && size <= function->size_max))
+		return 0;
+	snprintf(err, 256, "function %s: what was found at 0x%llx has %llu bytes, not %llu to %llu", function->name,
+		 (unsigned long long)addr, (unsigned long long)size, (unsigned long long)function->size_min,
+		 (unsigned long long)function->size_max);
 	return -ESRCH;
 }
 
+/* find_by_texts - a function without a name, by the first way that works; the reason is that of the last one */
+static int find_by_texts(const struct function_def *function, struct source *source, uint64_t *addr,
+			 char err[static 256])
+{
+	const struct xref *xref = source_xref(source);
+	int ret = -ESRCH;
+
+	if (!xref) {
+		memcpy(err, source->err, 256);
+		return -ENOEXEC;
+	}
+	if (function->vote_text_cnt)
+		ret = xref_vote(xref, function->vote_arg, function->vote_texts, function->vote_text_cnt,
+				function->vote_min, addr, err);
+	if (ret && function->use_text_cnt)
+		ret = xref_uses(xref, function->use_texts, function->use_text_cnt, function->without_texts,
+				function->without_text_cnt, addr, err);
+	if (ret && function->table_text)
+		ret = xref_table(xref, function->table_text, function->table_slot, addr, err);
+	return ret ? ret : check_size(function, xref, *addr, err);
+}
+
+/* check_recorded - where somebody has looked at this very build, what was found must be what he found */
+static int check_recorded(const struct function_def *function, const struct elf_image *elf, uint64_t addr,
+			  char err[static 256])
+{
+	for (size_t i = 0; i < function->recorded_cnt; i++) {
+		const struct recorded_def *recorded = &function->recorded[i];
+
+		if (strcmp(recorded->build_id, elf_build_id(elf)) != 0 || recorded->addr == addr)
+			continue;
+		snprintf(err, 256, "function %s: found at 0x%llx, but recorded at 0x%llx for this build",
+			 function->name, (unsigned long long)addr, (unsigned long long)recorded->addr);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+/* find_function - address of the function itself; 0 or -errno with a sentence in err */
+static int find_function(const struct function_def *function, struct source *source, uint64_t *addr,
+			 char err[static 256])
+{
+	const struct elf_image *elf = source_elf(source);
+	bool has_texts = function->vote_text_cnt || function->use_text_cnt || function->table_text;
+	int ret = find_symbol(elf, function->symbols, function->symbol_cnt, addr);
+
+	if (ret && has_texts)
+		ret = find_by_texts(function, source, addr, err);
+	else if (ret)
+		snprintf(err, 256, "the file neither has the function %s nor%s", function->name,
+			 function->import ? " imports it" : " are there texts to find it by");
+	if (!ret)
+		ret = check_recorded(function, elf, *addr, err);
+	return ret == -ENOENT ? -ESRCH : ret;
+}
+
 /* find_callee - address of the function (or its stub) that the calls go to, by the first way that works */
-static int find_callee(struct xref_query *query, const struct callee_def *callee, struct source *source,
+static int find_callee(struct xref_query *query, const struct function_def *function, struct source *source,
 		       char err[static 256])
 {
 	const struct elf_image *elf = source_elf(source);
-	struct elf_symbol symbol;
 
-	if (callee->import) {
-		bool has_stub = !elf_import_stub(elf, callee->import, &query->callee);
-		bool has_slot = !elf_import_slot(elf, callee->import, &query->slot);
+	if (function->import) {
+		bool has_stub = !elf_import_stub(elf, function->import, &query->callee);
+		bool has_slot = !elf_import_slot(elf, function->import, &query->slot);
 
 		if (has_stub || has_slot)
 			return 0;
 	}
-	if (callee->symbol && !elf_symbol(elf, callee->symbol, &symbol)) {
-		query->callee = symbol.addr;
-		return 0;
-	}
-	if (!callee->vote_text_cnt) {
-		snprintf(err, 256, "the file neither imports nor has the function %s", callee->name);
-		return -ESRCH;
-	}
-	return xref_vote(source->xref, callee->vote_arg, callee->vote_texts, callee->vote_text_cnt, callee->vote_min,
-			 &query->callee, err);
+	return find_function(function, source, &query->callee, err);
 }
 
-/* find_constants - all addresses where one of the wanted texts stands */
-static void find_constants(struct spots *out, const struct text_match *match, const struct xref *xref,
+/* find_entry - address of the function, or of the stub, that the probe is in */
+static int find_entry(const struct probe_def *probe, struct source *source, uint64_t *addr, char err[static 256])
+{
+	const struct elf_image *elf = source_elf(source);
+	int ret;
+
+	if (probe->where == WHERE_FUNCTION)
+		return find_function(probe->function, source, addr, err);
+	if (probe->where == WHERE_SYMBOL) {
+		ret = find_symbol(elf, probe->symbols, probe->symbol_cnt, addr);
+		if (ret)
+			snprintf(err, 256, "the file has no function %s", probe->symbols[0]);
+	} else {
+		ret = elf_import_stub(elf, probe->symbols[0], addr);
+		if (ret)
+			snprintf(err, 256, "the file has no stub for an imported function %s", probe->symbols[0]);
+	}
+	return ret == -ENOENT ? -ESRCH : ret;
+}
+
+/* find_constants - the wanted numbers, or all addresses where one of the wanted texts stands */
+static void find_constants(struct spots *out, const struct constant_match *match, const struct xref *xref,
 			   struct arena *mem)
 {
 	size_t cap = 0;
 
 	out->constant_arg = match->arg;
+	out->is_number = match->number_cnt;
+	for (size_t i = 0; i < match->number_cnt; i++) {
+		out->constants = arena_grow(mem, out->constants, out->constant_cnt, &cap, sizeof(*out->constants));
+		out->constants[out->constant_cnt++] = (uint32_t)match->numbers[i];
+	}
 	for (size_t i = 0; i < match->text_cnt; i++) {
 		uint64_t *addrs;
 		size_t count;
@@ -166,6 +252,37 @@ static void find_constants(struct spots *out, const struct text_match *match, co
 	}
 }
 
+/* resolve_entry - at the beginning or the end of a function or a stub */
+static int resolve_entry(struct spots *out, const struct probe_def *probe, struct source *source, struct arena *mem,
+			 char err[static 256])
+{
+	const struct xref *xref;
+	struct spot *spot = arena_alloc(mem, sizeof(*spot));
+	uint64_t addr;
+	int ret = find_entry(probe, source, &addr, err);
+
+	spot->is_return = probe->when == WHEN_RETURN;
+	if (!ret)
+		ret = insn_entry_site(source_elf(source), addr, spot->is_return, needs(probe), &spot->site, err);
+	if (ret)
+		return ret;
+	out->items = spot;
+	out->count = 1;
+	if (probe->constant.arg < 0)
+		return 0;
+	xref = source_xref(source);
+	if (!xref) {
+		memcpy(err, source->err, 256);
+		return -ENOEXEC;
+	}
+	find_constants(out, &probe->constant, xref, mem);
+	if (!out->constant_cnt) {
+		snprintf(err, 256, "the file has none of the texts of arg%d", probe->constant.arg);
+		return -ESRCH;
+	}
+	return 0;
+}
+
 static int resolve_call(struct spots *out, const struct probe_def *probe, struct source *source, struct arena *mem,
 			char err[static 256])
 {
@@ -175,6 +292,8 @@ static int resolve_call(struct spots *out, const struct probe_def *probe, struct
 	    .texts = probe->constant.texts,
 	    .is_prefix = probe->constant.is_prefix,
 	    .text_cnt = probe->constant.text_cnt,
+	    .numbers = probe->constant.numbers,
+	    .number_cnt = probe->constant.number_cnt,
 	};
 	struct xref_site *sites;
 	int ret;
@@ -183,9 +302,9 @@ static int resolve_call(struct spots *out, const struct probe_def *probe, struct
 		memcpy(err, source->err, 256);
 		return -ENOEXEC;
 	}
-	ret = find_callee(&query, probe->callee, source, err);
+	ret = find_callee(&query, probe->function, source, err);
 	if (ret)
-		return ret == -ENOENT ? -ESRCH : ret;
+		return ret;
 	ret = xref_sites(xref, &query, &sites, &out->count, err);
 	if (ret)
 		return ret == -ENOENT ? -ESRCH : ret;
@@ -214,7 +333,7 @@ int resolve(struct spots *out, const struct probe_def *probe, struct source *sou
 	if ((probe->if_symbol && elf_symbol(elf, probe->if_symbol, &symbol)) ||
 	    (probe->unless_symbol && !elf_symbol(elf, probe->unless_symbol, &symbol)))
 		return -ENOENT;
-	if (probe->where == WHERE_SYMBOL)
-		return resolve_symbol(out, probe, source, mem, err);
-	return resolve_call(out, probe, source, mem, err);
+	if (probe->where == WHERE_CALL)
+		return resolve_call(out, probe, source, mem, err);
+	return resolve_entry(out, probe, source, mem, err);
 }

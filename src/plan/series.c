@@ -110,7 +110,8 @@ uint32_t series_of_directory(struct plan *plan, const struct config *config, con
 
 /* ---- tables */
 
-uint32_t gauge_add(struct plan *plan, const struct server_def *server, const struct event_def *event)
+uint32_t gauge_add(struct plan *plan, const struct config *config, const struct server_def *server,
+		   const struct event_def *event)
 {
 	for (size_t i = 0; i < plan->gauge_cnt; i++)
 		if (plan->gauges[i].server == server && plan->gauges[i].event == event)
@@ -119,6 +120,7 @@ uint32_t gauge_add(struct plan *plan, const struct server_def *server, const str
 	plan->gauges[plan->gauge_cnt] = (struct plan_gauge){
 	    .event = event,
 	    .server = server,
+	    .is_disabled = config_event_disabled(config, event->name),
 	    .key = arena_printf(plan->mem, "%s %s", server->name, event->name),
 	};
 	return (uint32_t)plan->gauge_cnt++;

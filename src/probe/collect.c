@@ -121,6 +121,8 @@ static int add_held(struct probe_set *set, struct snapshot *snap)
 	for (size_t i = 0; i < set->given.gauges && !ret; i++) {
 		const struct label label = {"server", set->gauges[i].server};
 
+		if (!set->gauges[i].is_shown)
+			continue;
 		snapshot_sample(snap, family_of(snap, set->gauges[i].event), &label, 1)->gauge = (double)sums[i];
 	}
 	return ret;

@@ -93,6 +93,7 @@ static int load_object(struct probe_set *set, const struct probe_options *option
 	set->bounds_fd = bpf_map__fd(set->skel->maps.bounds);
 	set->classes_fd = bpf_map__fd(set->skel->maps.classes);
 	set->holders_fd = bpf_map__fd(set->skel->maps.holders);
+	set->ends_fd = bpf_map__fd(set->skel->maps.ends);
 	set->seed_fd = bpf_program__fd(set->skel->progs.seed_holder);
 	return 0;
 }
@@ -326,6 +327,8 @@ static int apply(struct probe_set *set, const struct plan *plan, struct arena *m
 	struct numbers numbers;
 	int ret = numbers_give(&numbers, set, plan, mem, err);
 
+	if (!ret)
+		ret = ends_write(set, &numbers, plan, err);
 	for (size_t i = 0; i < set->file_cnt; i++) {
 		was_wanted[i] = set->files[i]->is_wanted;
 		set->files[i]->is_wanted = false;

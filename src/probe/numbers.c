@@ -178,17 +178,22 @@ static int classes_number(struct probe_set *set, const struct plan_classes *clas
 
 static int gauge_number(struct probe_set *set, const struct plan_gauge *gauge)
 {
-	for (size_t i = 0; i < set->given.gauges; i++)
-		if (!strcmp(set->gauges[i].key, gauge->key))
-			return (int)i;
-	if (set->given.gauges == PROBE_GAUGES)
+	size_t number = 0;
+
+	while (number < set->given.gauges && strcmp(set->gauges[number].key, gauge->key) != 0)
+		number++;
+	if (number == PROBE_GAUGES)
 		return -ENOSPC;
-	set->gauges[set->given.gauges] = (struct gauge_entry){
-	    .key = arena_strdup(set->mem, gauge->key),
-	    .event = gauge->event,
-	    .server = arena_strdup(set->mem, gauge->server->name),
-	};
-	return (int)set->given.gauges++;
+	if (number == set->given.gauges) {
+		set->gauges[number] = (struct gauge_entry){
+		    .key = arena_strdup(set->mem, gauge->key),
+		    .event = gauge->event,
+		    .server = arena_strdup(set->mem, gauge->server->name),
+		};
+		set->given.gauges++;
+	}
+	set->gauges[number].is_shown = set->gauges[number].is_shown || !gauge->is_disabled;
+	return (int)number;
 }
 
 /* ---- all of a plan */

@@ -38,6 +38,7 @@ struct gauge_entry {
 	const char *key;
 	const struct event_def *event;
 	const char *server;
+	bool is_shown; /* a plan has had it enabled */
 };
 
 /* How many numbers have been given. */
@@ -94,7 +95,7 @@ struct probe_set {
 	struct probe_bpf *skel; /* seen by load.c only: its header holds the whole object */
 	struct bpf_program *on_entry, *on_return;
 	/* maps, and a program; the skeleton owns them */
-	int specs_fd, rules_fd, cases_fd, needles_fd, layouts_fd, bounds_fd, classes_fd, holders_fd, seed_fd;
+	int specs_fd, rules_fd, cases_fd, needles_fd, layouts_fd, bounds_fd, classes_fd, holders_fd, ends_fd, seed_fd;
 	enum probe_method method;
 	uint64_t linger_ms;
 	uint64_t start_ns;
@@ -129,6 +130,9 @@ struct series_entry *series_find(struct probe_set *set, const char *key);
 /* image_make - what the maps should hold for a file. Memory is taken from `mem`. */
 void image_make(struct image *out, const struct numbers *numbers, const struct plan_file *from, struct arena *mem);
 bool image_equal(const struct image *a, const struct image *b);
+/* ends_write - what the end of processes means, for all gauges of the plan; 0 or -errno with a reason in err */
+int ends_write(const struct probe_set *set, const struct numbers *numbers, const struct plan *plan,
+	       char err[static 256]);
 /* tables_write - find room for the file's image and write it; 0 or -errno with a reason in err */
 int tables_write(struct probe_set *set, struct file_entry *file, char err[static 256]);
 /* tables_release - give the room back; nothing may be attached any more */

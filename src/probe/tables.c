@@ -12,10 +12,10 @@
 
 /* ---- images */
 
-static void translate_spec(const struct numbers *numbers, struct probe_spec *spec)
+static void translate_values(const struct numbers *numbers, struct probe_value *values, size_t first, size_t count)
 {
-	for (int i = spec->first_value; i < spec->value_cnt; i++) {
-		struct probe_value *value = &spec->values[i];
+	for (size_t i = first; i < count; i++) {
+		struct probe_value *value = &values[i];
 
 		switch (value->op) {
 		case PROBE_OP_CONTAINS:
@@ -57,7 +57,7 @@ static void image_add(struct image *image, const struct numbers *numbers, const 
 	*spec = from->spec;
 	spec->first_rule = (__u16)image->rule_cnt;
 	spec->rule_cnt = (__u16)from->rule_cnt;
-	translate_spec(numbers, spec);
+	translate_values(numbers, spec->values, spec->first_value, spec->value_cnt);
 	for (size_t i = 0; i < from->rule_cnt; i++) {
 		struct probe_rule *rule = &image->rules[image->rule_cnt++];
 
@@ -103,6 +103,35 @@ bool image_equal(const struct image *a, const struct image *b)
 	       same_bytes(a->rules, b->rules, a->rule_cnt, sizeof(*a->rules)) &&
 	       same_bytes(a->cases, b->cases, a->case_cnt, sizeof(*a->cases)) &&
 	       same_bytes(a->case_specs, b->case_specs, a->case_cnt, sizeof(*a->case_specs));
+}
+
+/* ---- the ends of processes */
+
+static int end_write(const struct probe_set *set, const struct numbers *numbers, const struct plan_spec *from,
+		     __u32 gauge)
+{
+	struct probe_end end = {.value_cnt = from->spec.value_cnt, .rule_cnt = (__u32)from->rule_cnt};
+
+	memcpy(end.values, from->spec.values, sizeof(end.values));
+	translate_values(numbers, end.values, 0, end.value_cnt);
+	for (size_t i = 0; i < from->rule_cnt && i < PROBE_END_RULES; i++) {
+		end.rules[i] = from->rules[i];
+		for (int k = 0; k < end.rules[i].act_cnt; k++)
+			translate_act(numbers, &end.rules[i].acts[k]);
+	}
+	return bpf_map_update_elem(set->ends_fd, &gauge, &end, BPF_ANY) ? -errno : 0;
+}
+
+int ends_write(const struct probe_set *set, const struct numbers *numbers, const struct plan *plan,
+	       char err[static 256])
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < plan->gauge_cnt && !ret; i++)
+		ret = end_write(set, numbers, &plan->gauges[i].end, numbers->gauges[i]);
+	if (ret)
+		snprintf(err, 256, "writing to the BPF maps: %s", strerror(-ret));
+	return ret;
 }
 
 /* ---- room in the maps */

@@ -122,7 +122,7 @@ static void check_head(const struct server_def *server)
 static void check_calls(const struct server_def *server)
 {
 	const struct probe_def *row = &server->probes[0];
-	const struct callee_def *callee = row->callee;
+	const struct function_def *callee = row->function;
 
 	assert_string_equal(row->id, "welcome");
 	assert_int_equal(row->where, WHERE_CALL);
@@ -144,7 +144,7 @@ static void check_calls(const struct server_def *server)
 
 	assert_string_equal(callee->name, "reply");
 	assert_string_equal(callee->import, "reply");
-	assert_string_equal(callee->symbol, "reply_v2");
+	assert_string_equal(callee->symbols[0], "reply_v2");
 	assert_int_equal(callee->vote_arg, 1);
 	assert_int_equal(callee->vote_min, 2);
 	assert_int_equal(callee->vote_text_cnt, 3);
@@ -152,9 +152,9 @@ static void check_calls(const struct server_def *server)
 
 	row = &server->probes[2]; /* every call */
 	assert_int_equal(row->constant.arg, -1);
-	assert_string_equal(row->callee->name, "notice");
-	assert_null(row->callee->import);
-	assert_int_equal(row->callee->vote_text_cnt, 0);
+	assert_string_equal(row->function->name, "notice");
+	assert_null(row->function->import);
+	assert_int_equal(row->function->vote_text_cnt, 0);
 }
 
 static void check_alternative(const struct server_def *server)
@@ -164,7 +164,7 @@ static void check_alternative(const struct server_def *server)
 	assert_ptr_equal(row->instead_of, &server->probes[0]);
 	assert_int_equal(row->index, 1);
 	assert_int_equal(row->where, WHERE_SYMBOL);
-	assert_null(row->callee);
+	assert_null(row->function);
 	assert_int_equal(row->symbol_cnt, 2);
 	assert_string_equal(row->symbols[0], "send_text_v2");
 	assert_int_equal(row->who_cnt, 2);
@@ -370,8 +370,8 @@ static void test_document(void **state)
 	vocabulary(&events, mem);
 	if (catalog_parse_server(&server, &events, "example.toml", begin, (size_t)(end - begin), mem, err))
 		fail_msg("%s", err);
-	assert_int_equal(server->probe_cnt, 10);
-	assert_int_equal(server->event_cnt, 9);
+	assert_int_equal(server->probe_cnt, 15);
+	assert_int_equal(server->event_cnt, 13);
 
 	begin = strstr(end + 1, "```toml\n"); /* and what stands behind it a vocabulary */
 	assert_non_null(begin);

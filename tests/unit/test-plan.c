@@ -23,7 +23,7 @@
 #define HEAD                                                                                          \
 	"[server]\nname = \"toy\"\nexe = [\"*/daemon\"]\n[object]\ndaemon = { file = \"daemon*\" }\n" \
 	"other = { file = \"probes*\" }\n"                                                            \
-	"[callee.reply]\nvote = { arg = 1, min = 2, texts = [\"354 go ahead\", \"221 bye\", \"250 sender ok\"] }\n"
+	"[function.reply]\nvote = { arg = 1, min = 2, texts = [\"354 go ahead\", \"221 bye\", \"250 sender ok\"] }\n"
 #define EVENTS "toy.a = \"One.\"\ntoy.b = \"Two.\"\ntoy.c = \"Three.\"\n"
 #define SENDER "[[probe]]\nobject = \"daemon\"\ncall = \"reply\"\narg1 = \"250 sender ok\"\n"
 /* keeps the second object in use */
