@@ -4,8 +4,9 @@ import concurrent.futures
 import contextlib
 import os
 import re
+import resource
 import ssl
-import subprocess
+import time
 
 import pytest
 
@@ -126,6 +127,16 @@ def second_thoughts(bed):
         c.login("PLAIN", USER, "wrong", "535")
         c.login("LOGIN", USER, "wrong too", "535")
         c.login("LOGIN", USER, PASSWORD)
+        c.quit()
+
+
+def no_second_greeting(bed):
+    """What was said before the encryption is forgotten."""
+    with bed.smtp("starttls") as c:
+        c.ehlo()
+        c.cmd("STARTTLS", "220")
+        c.tls()
+        c.cmd("MAIL FROM:<>", "503")
         c.quit()
 
 
@@ -281,6 +292,22 @@ def administration(bed):
     bed.run("sh", "-c", "mailq; sendmail -bi; newaliases; makemap -h", check=False)
 
 
+def crowded(bed):
+    """The server may open no more files: it lets clients wait until another one has gone."""
+    pid = opensmtpd.dispatcher(bed)
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    with bed.smtp() as first:
+        first.ehlo()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 6, before[1]))
+        with bed.smtp(banner=None) as second:
+            time.sleep(0.5)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            first.quit()
+            second.reply("220")
+            second.ehlo()
+            second.quit()
+
+
 MACROS = {
     "CONNECTION": "smtp.connection-start smtp.connection-end smtp.iprev-fail",
     "SESSION": "CONNECTION smtp.ehlo smtp.quit",
@@ -416,6 +443,10 @@ STEPS = table(MACROS, [
     ("domain that does not exist", 1, message("someone@no-such.test"), "RECEIVED delivery.mx-lookup-failed BOUNCED"),
     ("MX without address", 1, tried("someone@lost-mx.test"), "RECEIVED delivery.mx-lookup-failed delivery.deferred"),
 
+    ("message that gets too old", 1, message("someone@expired.test"),
+     "RECEIVED delivery.connect-error delivery.deferred BOUNCED"),
+    ("more clients than files", 2, crowded, "2*SESSION limit.concurrent-connection 2*W"),
+
     ("sessions side by side", 2, side_by_side, "3*SESSION ENVELOPE TAKEN queue.queue-message DELIVERED smtp.mail-from-missing smtp.mail-from "
      "smtp.mailbox-does-not-exist smtp.rejected"),
     ("administration", 1, administration, ""),
@@ -436,7 +467,7 @@ TLS_STEPS = table(MACROS, [
     ("TLS port, certificate disliked", 2, tls_broken("smtps", "alert"), "CONNECTION tls.handshake-error smtp.error"),
     ("sender before the STARTTLS that is a must", 2, exchange(("MAIL FROM:<>", "530"), service="tls-required"), "SESSION smtp.tls-required"),
     ("sender before the login that is a must", 2, exchange(("MAIL FROM:<>", "530"), service="submission", tls=True), "SECURE smtp.mail-from-unauthenticated"),
-    ("command before the second greeting", 2, then_forget(exchange(service="starttls", tls=True)), "SECURE"),
+    ("command before the second greeting", 2, no_second_greeting, "HELLO smtp.quit smtp.start-tls tls.handshake smtp.did-not-say-ehlo"),
 
     ("PLAIN at once", 3, login("submission", "PLAIN"), "SECURE AUTHENTICATED"),
     ("PLAIN when asked", 2, login("submission", "PLAIN-334"), "SECURE AUTHENTICATED"),

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenSMTPD: every step counts what happened, and nothing else, on both releases."""
+import tomllib
+
 import pytest
 
 import opensmtpd_steps
-from beds.bed import SUITES
+from beds.bed import REPO, SUITES
 from beds.opensmtpd import OpenSmtpdBed
+from collector import metric
 from opensmtpd_steps import NO_TLS_STEPS, STEPS, TLS_STEPS  # noqa: F401: conftest.py makes a test of each of STEPS
 
+# Proven in test_opensmtpd_metrics.py.
+ELSEWHERE = {"smtp.time-limit-exceeded", "server.fatal"}
 STEPS_OF = {"bookworm": NO_TLS_STEPS, "trixie": TLS_STEPS}
 
 
@@ -37,3 +42,33 @@ def test_step(watched, step):
 def test_step_of_one_release(watched, number):
     """TLS and logins on trixie; that bookworm cannot do TLS on bookworm."""
     watched.check(STEPS_OF[watched.bed.suite][number], "opensmtpd")
+
+
+@pytest.fixture
+def exported(watched):
+    if not watched.collectors:
+        pytest.skip("--log-only")
+    return watched.collectors["opensmtpd"].counts("opensmtpd")
+
+
+def test_every_event_is_exported(exported):
+    """Also those that nothing of the table has moved."""
+    events = {event for step in [*STEPS, *NO_TLS_STEPS, *TLS_STEPS] for event in step.events}
+    assert {metric(event) for event in events} - {*exported} == set()
+
+
+def test_no_event_is_without_a_step():
+    """What the catalog counts is moved by a step on trixie; those that need TLS by none on bookworm."""
+    catalog = tomllib.loads((REPO / "src/catalog/opensmtpd.toml").read_text())
+    counted = set()
+    for row in catalog["probe"]:
+        for rule in row.get("rules", [row]):
+            what = rule.get("count", rule.get("event", []))
+            counted |= {what} if isinstance(what, str) else {*what}
+    moved = {event for step in [*STEPS, *TLS_STEPS] for event, number in step.events.items() if number}
+    assert counted - moved == ELSEWHERE
+    assert {event for event in counted - {event for step in [*STEPS, *NO_TLS_STEPS] for event, number in step.events.items() if number}} - ELSEWHERE \
+        == {event for event in moved if event.startswith("auth.")} | {
+            "tls.handshake", "smtp.start-tls-already", "smtp.tls-required", "smtp.mail-from-unauthenticated", "smtp.mail-from-unauthorized",
+            "smtp.auth-mechanism-not-supported", "queue.queue-message-authenticated", "delivery.start-tls", "delivery.auth", "delivery.auth-failed",
+            "delivery.null-mx"}

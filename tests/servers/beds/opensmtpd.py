@@ -4,7 +4,9 @@
 On bookworm the server cannot do TLS: the package is built for an older OpenSSL. Its listeners offer it all the same,
 and what comes of it is tested; it never lets anybody log in.
 """
+import contextlib
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -85,9 +87,10 @@ LISTENERS = {
 PORTS = {name: port for name, (port, _) in LISTENERS.items()}
 
 
-def smtpd_conf():
+def smtpd_conf(extra=()):
     """The whole configuration; the order of its rules matters."""
     lines = [
+        *extra,
         'pki bed cert "/etc/ssl/cert.pem"',
         'pki bed key "/etc/ssl/key.pem"',
         "table aliases file:/etc/aliases",
@@ -113,7 +116,7 @@ def smtpd_conf():
         'action "maildir" maildir "/home/%{user.username}/Maildir"',
         f'action "lmtp" lmtp "{LMTP}"',
         'action "virtual" mbox virtual <virtuals>',
-        'action "expired" relay host "smtp+notls://127.2.0.98:25" ttl 1s',
+        'action "expired" relay host "smtp+notls://127.2.0.98:25" ttl 2s',
         f'action "down" relay host "smtp+notls://{DOWN}:{RELAY_PORT}"',
         'action "mx" relay',
         f'match from any for rcpt-to "denied@{DOMAIN}" reject',
@@ -160,12 +163,7 @@ class Log:
 
 
 class Names(NameServer):
-    """uNUMBER.NAME is as NAME: the server remembers what it asked for."""
-
     TYPES = {**NameServer.TYPES, 12: "PTR"}
-
-    def _answer(self, question):
-        return super()._answer(question)
 
     @staticmethod
     def _data(kind, value):
@@ -175,10 +173,11 @@ class Names(NameServer):
 class OpenSmtpdBed(Bed):
     root_kind = "opensmtpd"
 
-    def __init__(self, suite, logged=True):
+    """logged: whether anybody reads what it says to /dev/log. extra: more lines of its configuration."""
+
+    def __init__(self, suite, logged=True, extra=()):
         super().__init__(suite)
-        self.logged = logged
-        self.can_tls = suite != "bookworm"
+        self.logged, self.extra = logged, extra
 
     def __enter__(self):
         super().__enter__()
@@ -210,7 +209,7 @@ class OpenSmtpdBed(Bed):
 def configure(bed):
     bed.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
     bed.write("/etc/mailname", f"mx.{DOMAIN}\n")
-    bed.write("/etc/smtpd.conf", smtpd_conf())
+    bed.write("/etc/smtpd.conf", smtpd_conf(bed.extra))
     crypted = bed.run("openssl", "passwd", "-6", PASSWORD).strip()
     bed.write("/etc/mail/credentials", f"{USER} {crypted}\n", 0o644)
     bed.write("/etc/mail/broken", "other nonsense\n")
@@ -240,6 +239,18 @@ def parent(bed):
 
 def master_pid(bed):
     return parent(bed)[1]
+
+
+def dispatcher(bed):
+    """The process id, on the host, of the process that serves clients: it listens."""
+    listening = {line.split()[9] for line in open(f"/proc/{bed.pid}/net/tcp").read().splitlines()[1:] if line.split()[3] == "0A"}
+    mine = {f"socket:[{inode}]" for inode in listening}
+    for pid in bed.processes(EXE).values():
+        for file in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(file) in mine:
+                    return pid
+    raise RuntimeError("nobody listens")
 
 
 def stop(bed):
