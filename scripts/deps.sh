@@ -10,7 +10,7 @@ build="gcc g++ make pkgconf clang llvm bpftool git linux-libc-dev libbpf-dev lib
 libcurl4-openssl-dev libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev libtomlplusplus-dev \
 bsdextrautils"
 run="debootstrap iproute2 python3"
-check="libcmocka-dev clang-format shellcheck python3-venv ca-certificates openssl"
+check="libcmocka-dev lld clang-format shellcheck python3-venv ca-certificates openssl"
 
 kernels="libcmocka-dev qemu-system-x86 busybox-static cpio"
 

@@ -94,7 +94,7 @@ static int check_number(struct parser *parser, const struct cond_def *cond, size
 		return parser_fail(parser, op_offset, "numbers are compared by == != < >=");
 	if (value->kind == VALUE_AND && (cond->number & ~value->number))
 		return parser_fail(parser, parser->token.offset,
-				   "the value is never that: it has no bits but those of 0x%llx",
+				   "the value is never that: it has only bits of 0x%llx",
 				   (unsigned long long)value->number);
 	number_range(value, &min, &max);
 	if (cond->number < min || cond->number > max)

@@ -12,7 +12,7 @@ const struct elf_image *source_elf(struct source *source)
 {
 	if (!source->tried_elf) {
 		source->tried_elf = true;
-		elf_open_fd(&source->elf, source->file->fd, source->err);
+		target_open_elf(&source->elf, source->file, source->err);
 	}
 	return source->elf;
 }

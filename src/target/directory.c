@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DEPTH_MAX 20 /* a queue hashed by single characters of names of at most 16 */
@@ -25,6 +27,20 @@ static mode_t look(int dir, const struct dirent *entry, bool is_executable)
 	if (S_ISREG(st.st_mode) && is_executable && !(st.st_mode & S_IXUSR))
 		return 0;
 	return st.st_mode & S_IFMT;
+}
+
+int directory_open_below(int root_fd, const char *path, uint64_t flags)
+{
+	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+	long fd = -EAGAIN;
+
+	/* EAGAIN: somebody renamed a directory meanwhile, the kernel cannot vouch for the result. */
+	for (int i = 0; i < 16 && fd == -EAGAIN; i++) {
+		fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+		if (fd < 0)
+			fd = -errno;
+	}
+	return (int)fd;
 }
 
 DIR *directory_open(int fd)

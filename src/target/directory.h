@@ -11,6 +11,10 @@
  * is closed; below 0 it is what open() failed with. */
 DIR *directory_open(int fd);
 
+/* directory_open_below - open a path (absolute or not) below the directory `root_fd` as if that were the root: neither
+ * ".." nor a symbolic link leads out of it. An fd (with O_CLOEXEC) or -errno. */
+int directory_open_below(int root_fd, const char *path, uint64_t flags);
+
 /* directory_count - regular files in the directory at `path` and those below it; with is_executable only those that
  * their owner may execute. Files that come and go meanwhile may be counted or not. Symbolic links are not followed. 0,
  * or -errno: -ELOOP for directories nested too deep, -EACCES, -ENOENT, ... */

@@ -177,9 +177,11 @@ const char *elf_string(const struct elf_image *elf, uint64_t addr)
 
 /* ---- headers */
 
-/* read_notes - take the build id from a segment of notes (gABI, "Note Section"), if it is there */
-static void read_notes(struct elf_image *elf, struct cursor cur)
+/* gABI, "Note Section" */
+void elf_notes_build_id(char id[static 2 * ELF_BUILD_ID_MAX + 1], const unsigned char *notes, size_t notes_size)
 {
+	struct cursor cur = {notes, notes + notes_size, false};
+
 	while (cur.end - cur.p >= 12) {
 		uint64_t name_size = take(&cur, 4), size = take(&cur, 4), type = take(&cur, 4);
 		const unsigned char *name = cur.p, *desc;
@@ -191,7 +193,7 @@ static void read_notes(struct elf_image *elf, struct cursor cur)
 			return;
 		if (type == NT_GNU_BUILD_ID && name_size == 4 && !memcmp(name, "GNU", 4) && size <= ELF_BUILD_ID_MAX) {
 			for (size_t i = 0; i < size; i++)
-				snprintf(elf->build_id + 2 * i, 3, "%02x", desc[i]);
+				snprintf(id + 2 * i, 3, "%02x", desc[i]);
 			return;
 		}
 		skip(&cur, -size & 3);
@@ -220,7 +222,7 @@ static int read_program_headers(struct elf_image *elf, const Elf64_Ehdr *head, E
 		if (ph.p_type == PT_GNU_EH_FRAME)
 			*eh_frame_hdr = ph;
 		if (ph.p_type == PT_NOTE && content && !elf->build_id[0])
-			read_notes(elf, (struct cursor){content, content + ph.p_filesz, false});
+			elf_notes_build_id(elf->build_id, content, ph.p_filesz);
 		if (ph.p_type != PT_LOAD || !ph.p_memsz)
 			continue;
 		total += ph.p_filesz;
@@ -236,12 +238,30 @@ static int read_program_headers(struct elf_image *elf, const Elf64_Ehdr *head, E
 	return 0;
 }
 
+/* read_debug_link - a name, and behind it, at a multiple of 4, the checksum of that file */
+static void read_debug_link(struct elf_image *elf, const Elf64_Shdr *sh)
+{
+	const unsigned char *bytes = elf_file_bytes(elf, sh->sh_offset, sh->sh_size);
+	const unsigned char *nul = bytes ? memchr(bytes, 0, sh->sh_size < 256 ? sh->sh_size : 256) : NULL;
+	struct cursor cur;
+
+	if (!nul)
+		return;
+	cur = (struct cursor){bytes, bytes + sh->sh_size, false};
+	skip(&cur, ((uint64_t)(nul - bytes) + 4) & ~UINT64_C(3));
+	elf->debug_crc = (uint32_t)take(&cur, 4);
+	if (!cur.failed)
+		elf->debug_link = (const char *)bytes;
+}
+
 static void read_section(struct elf_image *elf, const Elf64_Shdr *sh, const char *name)
 {
 	bool is_in_file = sh->sh_type != SHT_NOBITS && sh->sh_flags & SHF_ALLOC && sh->sh_size;
 
 	if (!strcmp(name, ".eh_frame") && is_in_file && elf_bytes(elf, sh->sh_addr, sh->sh_size))
 		elf->eh_frame = (struct elf_range){sh->sh_addr, sh->sh_size};
+	if (!strcmp(name, ".gnu_debuglink") && sh->sh_type == SHT_PROGBITS)
+		read_debug_link(elf, sh);
 	if (!is_in_file || !(sh->sh_flags & SHF_EXECINSTR) || !elf_is_code(elf, sh->sh_addr, sh->sh_size))
 		return;
 	ranges_add(&elf->texts, sh->sh_addr, sh->sh_size);
@@ -479,6 +499,7 @@ void elf_free(struct elf_image **elf)
 {
 	if (!*elf)
 		return;
+	free((*elf)->debug_data);
 	free((*elf)->pointers);
 	free((*elf)->gaps.items);
 	free((*elf)->functions.items);

@@ -37,7 +37,8 @@ bool elf_is_fixed(const struct elf_image *elf);
 /* elf_build_id - lower-case hexadecimal, "" when the file has none; owned by the image */
 const char *elf_build_id(const struct elf_image *elf);
 
-/* elf_symbol - a defined symbol of .dynsym, else of .symtab, with or without a version behind its name; 0 or -ENOENT.
+/* elf_symbol - a defined symbol of a separate debug file (elf_debug.h), of .dynsym, else of .symtab, with or without a
+ * version behind its name; 0 or -ENOENT. A name that several local functions share is none.
  * An IFUNC or a symbol that is not all in code is -ENOENT as well: there is nothing to probe. */
 int elf_symbol(const struct elf_image *elf, const char *name, struct elf_symbol *out);
 /* elf_import_stub - address of the PLT stub (.plt, .plt.sec, .plt.got) that calls the imported function, also one
@@ -47,8 +48,8 @@ int elf_import_stub(const struct elf_image *elf, const char *name, uint64_t *add
 /* elf_import_slot - address of the .got slot of an imported function (for `call *slot(%rip)`); 0 or -ENOENT */
 int elf_import_slot(const struct elf_image *elf, const char *name, uint64_t *addr);
 
-/* elf_data_symbol - a defined variable of .dynsym, else of .symtab, with or without a version behind its name; 0 or
- * -ENOENT. Thread-local ones have no address in the file's view and are -ENOENT as well. */
+/* elf_data_symbol - the same for a variable; 0 or -ENOENT. Thread-local ones have no address in the file's view and are
+ * -ENOENT as well. */
 int elf_data_symbol(const struct elf_image *elf, const char *name, uint64_t *addr);
 /* elf_exports - is there a defined symbol of .dynsym at this address? */
 bool elf_exports(const struct elf_image *elf, uint64_t addr);

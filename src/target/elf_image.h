@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* elf_image.h - owns the inside of struct elf_image, for elf.c (headers, bytes, functions), elf_symbols.c (symbols,
- * imports, PLT stubs) and elf_pointers.c (constant pointers in data); private to these. */
+ * imports, PLT stubs), elf_pointers.c (constant pointers in data) and elf_debug.c (separate debug files); private to
+ * these. */
 #ifndef MAILGAUGE_ELF_IMAGE_H
 #define MAILGAUGE_ELF_IMAGE_H
 #include <elf.h>
@@ -39,7 +40,10 @@ struct elf_image {
 	bool is_fixed;
 	struct load loads[LOADS_MAX];
 	size_t load_cnt;
-	struct symbol_table dynamic, full;
+	struct symbol_table dynamic, full, debug; /* debug: of a separate debug file */
+	unsigned char *debug_data;
+	const char *debug_link; /* name of the debug file by .gnu_debuglink, NULL none */
+	uint32_t debug_crc;     /* its checksum */
 	struct import *imports; /* by slot */
 	size_t import_cnt, import_cap;
 	struct ranges texts, plts, functions, gaps; /* gaps are functions, too */
@@ -55,6 +59,9 @@ const unsigned char *elf_file_bytes(const struct elf_image *elf, uint64_t offset
 const unsigned char *elf_bytes_at(const struct elf_image *elf, uint64_t addr, uint64_t *size);
 /* elf_is_code - are these bytes all in the file and in one executable segment? */
 bool elf_is_code(const struct elf_image *elf, uint64_t addr, uint64_t size);
+
+/* elf_notes_build_id - the build id that these notes have, in hexadecimal; `id` is left as it is when they have none */
+void elf_notes_build_id(char id[static 2 * ELF_BUILD_ID_MAX + 1], const unsigned char *notes, size_t size);
 
 /* elf_read_symtab - take over the symbols of a section of type SHT_SYMTAB */
 void elf_read_symtab(struct elf_image *elf, const Elf64_Shdr *symbols, const Elf64_Shdr *strings);

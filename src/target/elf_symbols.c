@@ -250,34 +250,59 @@ static bool name_is(const struct symbol_table *table, uint32_t offset, const cha
 	return text[len] == '\0' || text[len] == '@';
 }
 
-static bool find_symbol(const struct elf_image *elf, const struct symbol_table *table, const char *name,
-			struct elf_symbol *out)
+/* find - the symbol of this name that `is_wanted`. One that is global is the only one of its name; of several local
+ * ones nobody knows which is meant, so that is none. */
+static bool find(const struct elf_image *elf, const struct symbol_table *table, const char *name,
+		 bool (*is_wanted)(const struct elf_image *elf, const Elf64_Sym *sym), struct elf_symbol *out)
 {
-	size_t len = strlen(name);
+	size_t len = strlen(name), local_cnt = 0;
 
 	for (size_t i = 0; i < table->count; i++) {
 		Elf64_Sym sym;
+		bool is_local;
 
 		memcpy(&sym, table->symbols + i * sizeof(sym), sizeof(sym));
-		if (sym.st_shndx == SHN_UNDEF || sym.st_shndx == SHN_ABS || !name_is(table, sym.st_name, name, len))
+		if (sym.st_shndx == SHN_UNDEF || sym.st_shndx == SHN_ABS || !name_is(table, sym.st_name, name, len) ||
+		    !is_wanted(elf, &sym))
 			continue;
-		if (ELF64_ST_TYPE(sym.st_info) != STT_FUNC && ELF64_ST_TYPE(sym.st_info) != STT_NOTYPE)
+		is_local = ELF64_ST_BIND(sym.st_info) == STB_LOCAL;
+		if (is_local && local_cnt && sym.st_value == out->addr)
 			continue;
-		if (!elf_is_code(elf, sym.st_value, sym.st_size ? sym.st_size : 1))
-			continue;
+		local_cnt += is_local;
 		*out = (struct elf_symbol){.addr = sym.st_value, .size = sym.st_size};
-		return true;
+		if (!is_local)
+			return true;
 	}
-	return false;
+	return local_cnt == 1;
+}
+
+static bool find_anywhere(const struct elf_image *elf, const char *name,
+			  bool (*is_wanted)(const struct elf_image *elf, const Elf64_Sym *sym), struct elf_symbol *out)
+{
+	struct elf_symbol found = {0};
+
+	if (!find(elf, &elf->debug, name, is_wanted, &found) && !find(elf, &elf->dynamic, name, is_wanted, &found) &&
+	    !find(elf, &elf->full, name, is_wanted, &found))
+		return false;
+	*out = found;
+	return true;
+}
+
+static bool is_code_symbol(const struct elf_image *elf, const Elf64_Sym *sym)
+{
+	unsigned type = ELF64_ST_TYPE(sym->st_info);
+
+	return (type == STT_FUNC || type == STT_NOTYPE) &&
+	       elf_is_code(elf, sym->st_value, sym->st_size ? sym->st_size : 1);
 }
 
 int elf_symbol(const struct elf_image *elf, const char *name, struct elf_symbol *out)
 {
-	return find_symbol(elf, &elf->dynamic, name, out) || find_symbol(elf, &elf->full, name, out) ? 0 : -ENOENT;
+	return find_anywhere(elf, name, is_code_symbol, out) ? 0 : -ENOENT;
 }
 
-/* is_data - is the symbol a variable, all of it in memory that is no code? */
-static bool is_data(const struct elf_image *elf, const Elf64_Sym *sym)
+/* is_data_symbol - is the symbol a variable, all of it in memory that is no code? */
+static bool is_data_symbol(const struct elf_image *elf, const Elf64_Sym *sym)
 {
 	unsigned type = ELF64_ST_TYPE(sym->st_info);
 	uint64_t size = sym->st_size ? sym->st_size : 1;
@@ -293,26 +318,14 @@ static bool is_data(const struct elf_image *elf, const Elf64_Sym *sym)
 	return false;
 }
 
-static bool find_data(const struct elf_image *elf, const struct symbol_table *table, const char *name, uint64_t *addr)
-{
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < table->count; i++) {
-		Elf64_Sym sym;
-
-		memcpy(&sym, table->symbols + i * sizeof(sym), sizeof(sym));
-		if (sym.st_shndx == SHN_UNDEF || sym.st_shndx == SHN_ABS || !name_is(table, sym.st_name, name, len) ||
-		    !is_data(elf, &sym))
-			continue;
-		*addr = sym.st_value;
-		return true;
-	}
-	return false;
-}
-
 int elf_data_symbol(const struct elf_image *elf, const char *name, uint64_t *addr)
 {
-	return find_data(elf, &elf->dynamic, name, addr) || find_data(elf, &elf->full, name, addr) ? 0 : -ENOENT;
+	struct elf_symbol symbol;
+
+	if (!find_anywhere(elf, name, is_data_symbol, &symbol))
+		return -ENOENT;
+	*addr = symbol.addr;
+	return 0;
 }
 
 bool elf_exports(const struct elf_image *elf, uint64_t addr)

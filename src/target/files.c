@@ -16,13 +16,11 @@
 #include <fnmatch.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -55,6 +53,7 @@ struct search {
 	uid_t owner;             /* of the executable */
 	char root_dir[PATH_MAX]; /* of the root process as we see it: "" or a directory that it is chrooted to */
 	int root_fd;
+	const struct target_root *root;                  /* the same, for as long as the scan is kept */
 	struct mapped *buckets[BUCKETS], *first, **tail; /* in the order of finding */
 	size_t mapped_cnt;
 	size_t left_out; /* files that a limit left no room for, or that could not be opened */
@@ -82,22 +81,6 @@ static const char *inner_path(const struct search *search, const char *path)
 	size_t len = strlen(search->root_dir);
 
 	return !strncmp(path, search->root_dir, len) && path[len] == '/' ? path + len : path;
-}
-
-/* open_inside - open a path (absolute or not) within the root process's file system: neither ".." nor a symbolic
- * link leads out of it. An fd or -errno. */
-static int open_inside(const struct search *search, const char *path, uint64_t flags)
-{
-	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-	long fd = -EAGAIN;
-
-	/* EAGAIN: somebody renamed a directory meanwhile, the kernel cannot vouch for the result. */
-	for (int i = 0; i < 16 && fd == -EAGAIN; i++) {
-		fd = syscall(SYS_openat2, search->root_fd, path, &how, sizeof(how));
-		if (fd < 0)
-			fd = -errno;
-	}
-	return (int)fd;
 }
 
 /* opened_file - the fd of this file among the scan's open ones; it is opened for reading from `path_fd` if it is
@@ -181,6 +164,7 @@ static bool add_file(struct search *search, const struct object_def *object, int
 	    .mtime = st.st_mtim,
 	    .is_overlay = is_on_overlay(fd),
 	    .fd = fd,
+	    .root = search->root,
 	    .mapped_by = mapped_by,
 	};
 	return true;
@@ -270,7 +254,7 @@ static int open_mapped(const struct search *search, const struct mapped *mapped)
 		return ret;
 	fd = open_exe(search, mapped);
 	if (fd < 0 && !mapped->map.is_deleted)
-		fd = open_inside(search, inner_path(search, mapped->map.path), O_PATH);
+		fd = directory_open_below(search->root_fd, inner_path(search, mapped->map.path), O_PATH);
 	if (fd < 0)
 		return ret;
 	if (fstat(fd, &st) || st.st_ino != mapped->map.ino) {
@@ -329,7 +313,7 @@ static void add_disk_file(struct search *search, const struct object_def *object
 
 	if ((size_t)snprintf(path, sizeof(path), "%s%s", dir, name) >= sizeof(path))
 		return;
-	fd = open_inside(search, path, O_PATH);
+	fd = directory_open_below(search->root_fd, path, O_PATH);
 	if (fd < 0)
 		return;
 	add_file(search, object, fd, disk_path(search, fd, path, real, sizeof(real)), false, 0);
@@ -340,7 +324,7 @@ static void add_disk_file(struct search *search, const struct object_def *object
 static void add_disk_files(struct search *search, const char *dir_path)
 {
 	const struct server_def *server = search->target->server;
-	int fd = open_inside(search, dir_path, O_RDONLY | O_DIRECTORY);
+	int fd = directory_open_below(search->root_fd, dir_path, O_RDONLY | O_DIRECTORY);
 	DIR *dir = directory_open(fd);
 	struct dirent *entry;
 
@@ -402,6 +386,20 @@ static void search_files(struct search *search, int exe_fd)
 		qsort(target->files, target->file_cnt, sizeof(*target->files), compare_files);
 }
 
+/* keep_root - so that files can be looked for in it later on */
+static const struct target_root *keep_root(struct target_scan *scan, int root_fd, uid_t owner)
+{
+	struct target_root *root;
+	int fd = root_fd < 0 ? -1 : fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return NULL;
+	root = arena_alloc(scan->mem, sizeof(*root));
+	*root = (struct target_root){.fd = fd, .owner = owner, .next = scan->roots};
+	scan->roots = root;
+	return root;
+}
+
 int files_find(struct target *target, struct target_scan *scan, const struct instance *instance, int proc_fd)
 {
 	int exe_fd = proc_open_path(proc_fd, target->pid, "exe"), root_fd = -1, ret = 0;
@@ -417,6 +415,7 @@ int files_find(struct target *target, struct target_scan *scan, const struct ins
 	*search = (struct search){.scan = scan, .target = target, .instance = instance, .proc_fd = proc_fd, .mem = mem};
 	search->root_fd = root_fd;
 	search->owner = exe.st_uid;
+	search->root = keep_root(scan, root_fd, exe.st_uid);
 	search->tail = &search->first;
 	if (proc_read_link(proc_fd, target->pid, "root", search->root_dir, sizeof(search->root_dir)) < 0 ||
 	    !strcmp(search->root_dir, "/"))

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "target/directory.h"
+#include "target/elf_debug.h"
 #include "target/files.h"
 #include "target/proc.h"
 
@@ -265,9 +266,28 @@ void target_scan_free(struct target_scan **scan)
 		return;
 	for (size_t i = 0; i < (*scan)->open_cnt; i++)
 		close((*scan)->open[i].fd);
+	for (const struct target_root *root = (*scan)->roots; root; root = root->next)
+		close(root->fd);
 	mem = (*scan)->mem;
 	arena_free(&mem);
 	*scan = NULL;
+}
+
+/* ---- reading a file */
+
+int target_open_elf(struct elf_image **out, const struct target_file *file, char err[static 256])
+{
+	int ret = elf_open_fd(out, file->fd, err), found;
+	char text[256];
+
+	if (ret || !file->root)
+		return ret;
+	found = elf_debug_find(*out, file->root->fd, file->path, file->root->owner, text);
+	if (!found)
+		log_debug("%s: symbols of %s", file->path, text);
+	else if (found != -ENOENT)
+		log_warn("%s: %s", file->path, text);
+	return 0;
 }
 
 /* ---- breakpoints */

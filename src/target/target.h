@@ -14,6 +14,14 @@
 #include "catalog/catalog.h"
 
 struct arena;
+struct elf_image;
+
+/* The root directory of an instance. */
+struct target_root {
+	int fd;      /* owned by the scan */
+	uid_t owner; /* of the instance's executable */
+	struct target_root *next;
+};
 
 /* One file (an inode) of one object of the catalog. */
 struct target_file {
@@ -27,7 +35,8 @@ struct target_file {
 	bool is_overlay; /* on overlayfs, where every mount has a device number of its own */
 	int fd; /* open for reading; owned by the scan, and the same for the same inode. /proc/self/fd/N names the
 		 * file for the kernel */
-	pid_t mapped_by; /* a process that maps it executable, 0 none yet */
+	const struct target_root *root; /* where `path` is a path; NULL not known */
+	pid_t mapped_by;                /* a process that maps it executable, 0 none yet */
 };
 
 struct target {
@@ -51,6 +60,7 @@ struct target_scan {
 	size_t target_cnt;
 	/* A process with a user shadow stack runs here, and this kernel would kill it at an emulated call. */
 	bool calls_are_fatal;
+	struct target_root *roots;
 	struct target_open *open;
 	size_t open_cnt, open_cap;
 	struct arena *mem;
@@ -68,6 +78,10 @@ int target_scan_proc(struct target_scan **out, const struct catalog *catalog, co
 bool target_same_file(const struct target_file *a, const struct target_file *b);
 /* target_scan_free - closes the files' fds as well; accepts NULL, sets *scan to NULL */
 void target_scan_free(struct target_scan **scan);
+
+/* target_open_elf - read the file, and its separate debug file if the instance's file system has one. A debug file that
+ * cannot be used is warned of. 0, or -errno with a reason in err, as of elf_open_fd(). */
+int target_open_elf(struct elf_image **out, const struct target_file *file, char err[static 256]);
 
 /* target_breakpoint_set - is there a breakpoint (int3) at the file's `offset` in the memory of process `pid`, which
  * maps `file`? 1 yes, 0 no, -errno when it cannot be read or the process does not map that part */

@@ -29,6 +29,7 @@
  * entry of a table, or that a function returns. */
 #include "target/xref.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +110,12 @@ static int flow_texts(const struct xref *xref, const struct addrs *addrs, flow_s
 
 /* ---- vote */
 
+static int no_machine(const struct xref *xref, char err[static 256])
+{
+	snprintf(err, 256, "values in code of this machine (%u) cannot be followed yet", elf_machine(xref->elf));
+	return -EOPNOTSUPP;
+}
+
 struct ballot {
 	const struct xref *xref;
 	int reg;
@@ -164,6 +171,8 @@ int xref_vote(const struct xref *xref, int arg, const char *const *texts, size_t
 	unsigned most, second;
 	int ret = 0;
 
+	if (elf_machine(xref->elf) != EM_X86_64)
+		return no_machine(xref, err);
 	if (ballot.reg == X86_NO_REGISTER) {
 		snprintf(err, 256, "argument %d is not in a register", arg);
 		return -EINVAL;
@@ -343,6 +352,8 @@ int xref_sites(const struct xref *xref, const struct xref_query *query, struct x
 
 	*sites = NULL;
 	*count = 0;
+	if (elf_machine(xref->elf) != EM_X86_64)
+		return no_machine(xref, err);
 	if (query->arg > 5) {
 		snprintf(err, 256, "argument %d is not in a register", query->arg);
 		return -EINVAL;

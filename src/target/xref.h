@@ -12,14 +12,16 @@
 
 struct xref;
 
-/* xref_new - decode `elf` (borrowed: it must live longer than the index). 0, or with a reason in err: -EOPNOTSUPP
- * code of another machine, -E2BIG too much of it. */
+/* xref_new - decode `elf` (borrowed: it must live longer than the index). 0, or -E2BIG with a
+ * reason in err: too much code. On arm64 the index answers what functions use and which tables have them; votes and
+ * sites are refused there. */
 int xref_new(struct xref **out, const struct elf_image *elf, char err[static 256]);
 void xref_free(struct xref **xref);
 
 /* xref_vote - the function that most direct calls and tail calls with one of `texts` in argument `arg` go to.
  * Each text has one vote for each callee that it is passed to. 0 and its address; -ENOENT nobody has `min`
- * votes; -ENOTUNIQ when the runner-up has more than half of the winner's votes. The reason goes into err. */
+ * votes; -EOPNOTSUPP code of another machine; -ENOTUNIQ when the runner-up has more than half of the winner's votes.
+ * The reason goes into err. */
 int xref_vote(const struct xref *xref, int arg, const char *const *texts, size_t text_cnt, unsigned min, uint64_t *addr,
 	      char err[static 256]);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "target/arm64.h"
 
 /* More than a program of 512 MiB of ordinary code has: a made-up one must not take all memory. */
 #define INDEX_MAX ((size_t)1 << 24)
@@ -159,6 +160,30 @@ static void decode_run(struct xref *xref, struct code *code, uint64_t start, uin
 		XREF_ADD(candidates, (struct candidate){start, xref->constants.items[i].value, false});
 }
 
+/* decode_run_arm64 - the same for that machine, whose jump tables are not read */
+static void decode_run_arm64(struct xref *xref, struct code *code, uint64_t start, uint64_t end)
+{
+	static const enum edge_kind kinds[] = {
+	    [ARM64_CALL] = EDGE_CALL, [ARM64_JUMP] = EDGE_JUMP, [ARM64_BRANCH] = EDGE_BRANCH};
+	struct arm64_registers registers = {0};
+
+	start = (start + 3) & ~UINT64_C(3);
+	for (uint64_t addr = start; addr < end && end - addr >= ARM64_INSN_SIZE && !is_full(xref);
+	     addr += ARM64_INSN_SIZE) {
+		struct arm64_insn insn;
+		uint32_t word;
+
+		memcpy(&word, code->bytes + (addr - code->addr), sizeof(word));
+		insn = arm64_decode(word, addr, &registers);
+		set_bit(code, code->starts, addr);
+		if (insn.kind != ARM64_PLAIN)
+			XREF_ADD(&xref->edges,
+				 (struct edge){.dst = insn.target, .src = addr, .kind = kinds[insn.kind]});
+		if (insn.has_constant)
+			XREF_ADD(&xref->constants, (struct constant){insn.constant, addr});
+	}
+}
+
 static void decode_code(struct xref *xref, struct code *code, struct candidates *candidates)
 {
 	uint64_t addr = code->addr, end = code->addr + code->size;
@@ -176,7 +201,10 @@ static void decode_code(struct xref *xref, struct code *code, struct candidates 
 			stop = functions[i].addr + functions[i].size;
 		if (stop > end)
 			stop = end;
-		decode_run(xref, code, addr, stop, candidates);
+		if (elf_machine(xref->elf) == EM_AARCH64)
+			decode_run_arm64(xref, code, addr, stop);
+		else
+			decode_run(xref, code, addr, stop, candidates);
 		addr = stop;
 	}
 }
@@ -328,10 +356,6 @@ int xref_new(struct xref **out, const struct elf_image *elf, char err[static 256
 	int ret;
 
 	*out = NULL;
-	if (elf_machine(elf) != EM_X86_64) {
-		snprintf(err, 256, "code of this machine (%u) cannot be analysed yet", elf_machine(elf));
-		return -EOPNOTSUPP;
-	}
 	xref = xrealloc_array(NULL, 1, sizeof(*xref));
 	*xref = (struct xref){.elf = elf, .is_fixed = elf_is_fixed(elf)};
 	add_codes(xref);

@@ -87,7 +87,7 @@ struct bench_case {
 #define SELF      LINE([object.self]) LINE(file = "bench-hit")
 #define AT_ENTRY  "[[probe]]\nobject = \"self\"\nsymbol = \"bench_entry\"\n"
 #define AT_CALL            \
-	LINE([callee.log]) \
+	LINE([function.log]) \
 	LINE(symbol = "bench_log") "[[probe]]\nobject = \"self\"\ncall = \"log\"\narg0 = \"a constant text\"\n"
 #define LAYOUT              \
 	LINE([layout.list]) \

@@ -75,7 +75,7 @@ static void test_threads(void **state)
 
 static const char static_rows[] =
     "[object.program]\nfile = \"static\"\n"
-    "[callee.say]\nvote = { arg = 1, min = 3, texts = [\"connect from %s\", \"disconnect from %s\","
+    "[function.say]\nvote = { arg = 1, min = 3, texts = [\"connect from %s\", \"disconnect from %s\","
     " \"login of %ld refused\", \"nothing that is counted\"] }\n"
     "[[probe]]\nobject = \"program\"\ncall = \"say\"\narg1 = \"connect from %s\"\nevent = \"toy.a\"\n"
     "[[probe]]\nobject = \"program\"\ncall = \"say\"\narg1 = \"disconnect from %s\"\nevent = \"toy.b\"\n"

@@ -45,7 +45,7 @@ struct value_case {
 #define AT(symbol)        "[[probe]]\nobject = \"library\"\nsymbol = \"" #symbol "\"\n"
 #define AT_RETURN(symbol) AT(symbol) "when = \"return\"\n"
 #define AT_CALL(text)     "[[probe]]\nobject = \"library\"\ncall = \"log\"\narg0 = \"" text "\"\n"
-#define LOG               "[callee.log]\nimport = \"toy_log\"\n"
+#define LOG               "[function.log]\nimport = \"toy_log\"\n"
 
 /* ---- memory to point to */
 

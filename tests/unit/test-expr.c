@@ -165,7 +165,7 @@ static void test_mistakes(void **state)
 	    {"arg0 == 1 and", 14, "a value is wanted here, not the end"},
 	    {"arg0 <= 1", 6, "a comparison (== != < >= ^= *=) is wanted here, not \"<=\""},
 	    {"arg0 > 1", 6, "a comparison (== != < >= ^= *=) is wanted here, not \">\""},
-	    {"arg0 && arg1", 6, "unexpected character \"&\""},
+	    {"arg0 && arg1", 6, "a comparison (== != < >= ^= *=) is wanted here, not \"&\""},
 	    {"arg0 == \xc3\xa9", 9, "unexpected character \"\xc3\xa9\""},
 	    {"str arg0 == \"\xc3\xa9\" and arg1 @ 1", 26, "unexpected character \"@\""},
 	    {"arg10 == 1", 1, "there are only arg0 to arg9"},
@@ -294,7 +294,8 @@ static void test_statements(void **state)
 	    {"let = ['a = arg0 arg1']", "1:18: the end is wanted here, not \"arg1\""},
 	    {"let = ['a = 5']", "1:13: a value is wanted here, not 5"},
 	    {"when = 'return'\nlet = ['a = arg0']",
-	     "2:13: arguments are gone when a function returns: remember at its entry what is needed here"},
+	     "2:13: arguments are gone when a function returns, or its process ends: remember at the entry what is needed "
+	     "here"},
 	    {"let = ['a = arg0', 'b = arg1']\nrules = [{ if = 'a == 1', count = 'auth.failed' }]",
 	     "1:21: nothing uses \"b\""},
 	    {"let = ['a = str arg0']\nselect = 'a == \"x\"'\nevent = 'auth.failed'", ""},

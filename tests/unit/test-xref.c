@@ -335,16 +335,24 @@ static void test_other_machine(void **state)
 {
 	size_t size;
 	unsigned char *data = sample_read("calls.so", &size);
+	const char *text = "plain";
+	bool is_prefix = false;
+	struct xref_query query = {.callee = 1, .texts = &text, .is_prefix = &is_prefix, .text_cnt = 1};
+	struct xref_site *sites;
 	struct elf_image *arm;
 	struct xref *xref;
+	uint64_t addr;
 	char err[256] = "";
 
 	(void)state;
 	((Elf64_Ehdr *)(void *)data)->e_machine = EM_AARCH64;
 	assert_int_equal(elf_open_mem(&arm, data, size, err), 0);
-	assert_int_equal(xref_new(&xref, arm, err), -EOPNOTSUPP);
-	assert_null(xref);
+	assert_int_equal(xref_new(&xref, arm, err), 0);
+	assert_int_equal(xref_vote(xref, 0, &text, 1, 1, &addr, err), -EOPNOTSUPP);
 	assert_non_null(strstr(err, "machine"));
+	assert_int_equal(xref_sites(xref, &query, &sites, &size, err), -EOPNOTSUPP);
+	assert_null(sites);
+	xref_free(&xref);
 	elf_free(&arm);
 	free(data);
 }
