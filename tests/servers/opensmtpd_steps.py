@@ -443,6 +443,7 @@ STEPS = table(MACROS, [
     ("domain that does not exist", 1, message("someone@no-such.test"), "RECEIVED delivery.mx-lookup-failed BOUNCED"),
     ("MX without address", 1, tried("someone@lost-mx.test"), "RECEIVED delivery.mx-lookup-failed delivery.deferred"),
 
+    ("next host without address", 1, tried("someone@lost.test"), "RECEIVED delivery.ip-lookup-failed delivery.deferred"),
     ("message that gets too old", 1, message("someone@expired.test"),
      "RECEIVED delivery.connect-error delivery.deferred BOUNCED"),
     ("more clients than files", 2, crowded, "2*SESSION limit.concurrent-connection 2*W"),

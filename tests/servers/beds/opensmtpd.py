@@ -118,6 +118,7 @@ def smtpd_conf(extra=()):
         'action "virtual" mbox virtual <virtuals>',
         'action "expired" relay host "smtp+notls://127.2.0.98:25" ttl 2s',
         f'action "down" relay host "smtp+notls://{DOWN}:{RELAY_PORT}"',
+        f'action "lost" relay host "smtp+notls://nowhere.test:{RELAY_PORT}"',
         'action "mx" relay',
         f'match from any for rcpt-to "denied@{DOMAIN}" reject',
         f'match from any for rcpt-to "bob@{DOMAIN}" action "maildir"',
@@ -125,6 +126,7 @@ def smtpd_conf(extra=()):
         f'match from any for domain "{DOMAIN}" action "mbox"',
         'match from any for domain "virtual.test" action "virtual"',
         'match from any for domain "down.test" action "down"',
+        'match from any for domain "lost.test" action "lost"',
         'match from any for domain "expired.test" action "expired"',
         f'match from any for domain {{ {", ".join(BY_MX)} }} action "mx"',
     ]
@@ -212,7 +214,7 @@ def configure(bed):
     bed.write("/etc/smtpd.conf", smtpd_conf(bed.extra))
     crypted = bed.run("openssl", "passwd", "-6", PASSWORD).strip()
     bed.write("/etc/mail/credentials", f"{USER} {crypted}\n", 0o644)
-    bed.write("/etc/mail/broken", "other nonsense\n")
+    bed.write("/etc/mail/broken", f"other {chr(120) * 5000}\n")  # longer than any password may be
     bed.write("/etc/mail/secrets", "secret alice:right\nwrong alice:wrong\n", 0o644)
     bed.write("/etc/aliases", f"root: {USER}\nboth: {USER}, bob\npiped: |\"cat >/dev/null\"\nrefused: error:550 5.7.1 gone away\n"
               "later: error:450 4.7.1 come back\n")
