@@ -200,8 +200,13 @@ $(BUILD)/target/recipes: tests/target/recipes.c $(BUILD)/obj/libmailgauge.a
 	$(call say,CC,$@)$(CC) $(CPPFLAGS_) $(CFLAGS_) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ -c $< -o $@.o
 	$(Q)$(CXX) -o $@ $@.o $(BUILD)/obj/libmailgauge.a $(LDLIBS_)
 
+# They wait more than they compute: more workers than cores. What must be alone comes afterwards, whatever the others say.
+WORKERS ?= 8
 servers: $(BUILD)/mailgauge ## real Postfix and Dovecot of Debian 12 and 13 with known numbers (root)
-	$(Q)venv=$$(scripts/venv.sh) && MAILGAUGE=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/servers
+	$(Q)venv=$$(scripts/venv.sh) && export MAILGAUGE=$(abspath $<) && status=0 && \
+		set -- "$$venv/bin/python" -m pytest -q -p no:cacheprovider tests/servers && \
+		{ "$$@" -m 'not alone' -n $(WORKERS) --dist loadgroup || status=1; } && \
+		{ "$$@" -m alone || status=1; } && exit $$status
 
 # ---- benchmarks: figures, never a verdict
 

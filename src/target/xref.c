@@ -261,6 +261,16 @@ static int no_text(const struct xref_query *query, char err[static 256])
 	return -ENOENT;
 }
 
+/* add_number - one of 32 bits may fill the rest of the register with its sign or with zeros */
+static void add_number(struct addrs *wanted, int64_t number)
+{
+	XREF_ADD(wanted, (uint64_t)number);
+	if (number >= INT32_MIN && number <= UINT32_MAX) {
+		XREF_ADD(wanted, (uint64_t)(uint32_t)number);
+		XREF_ADD(wanted, (uint64_t)(int64_t)(int32_t)(uint32_t)number);
+	}
+}
+
 static int find_calls(struct hunt *hunt, struct addrs *wanted, char err[static 256])
 {
 	const struct xref_query *query = hunt->query;
@@ -270,7 +280,7 @@ static int find_calls(struct hunt *hunt, struct addrs *wanted, char err[static 2
 		/* Numbers are taken in too many places to be followed from there: the calls are looked back from. */
 		add_all_calls(hunt);
 		for (size_t i = 0; i < query->number_cnt; i++)
-			XREF_ADD(wanted, (uint64_t)query->numbers[i]);
+			add_number(wanted, query->numbers[i]);
 		sort_addrs(wanted);
 	} else {
 		for (size_t i = 0; i < query->text_cnt; i++)

@@ -287,6 +287,39 @@ static void test_ends(void **state)
 	bed_close(&bed);
 }
 
+/* What it means that a process ends: once for each that it held. */
+static void test_exit_rules(void **state)
+{
+	static const char rows[] = LIBRARY "[slot]\nbegan = \"by process\"\n" AT("toy_one") RULES(
+	    "{ hold = \"toy.held\", remember = \"began[pid] = 300\" }") AT("toy_two") RULES("{ release = \"toy.held\" }")
+	    AT("toy_three") RULES("{ hold = \"toy.held-too\" }") "[[probe]]\nexit = \"toy.held\"\n" RULES(
+		"{ if = \"began[pid] == 0\", count = \"toy.b\" }, "
+		"{ count = \"toy.a\", observe = { \"toy.size\" = \"began[pid]\" }, forget = \"began[pid]\" }") "[[probe]]\nexit = \"toy.held-too\"\nwho = \"test-metrics\"\nevent = \"toy.c\"\n";
+	static const char *const disabled[] = {NULL, "toy.held*", "toy.a"};
+	static const char *const wants[] = {"a 4, b 7, c 1, size ", "a 4, b 7, c 1, size ", "b 7, c 1, size "};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wants) / sizeof(*wants); i++) {
+		struct worker worker = start_worker(), old = start_worker();
+		struct bed bed;
+		const char *got;
+
+		bed_open(&bed, "test-metrics", rows, &(struct bed_options){.method = method, .disabled = disabled[i]});
+		bed_attach(&bed, getpid(), 3);
+		assert_int_equal(probe_set_hold(bed.probes, "toy toy.held", old.pid, 7), 0);
+		tell(&worker, "hhhhr");
+		tell(&worker, "hH");
+		assert_int_equal(bed_samples(&bed, "toy.held"), i != 1);
+		end_worker(&worker, SIGKILL);
+		end_worker(&old, 0);
+		got = bed_counts(&bed);
+		if (strncmp(got, wants[i], strlen(wants[i])) != 0)
+			fail_msg("%s disabled: %s, not %s...", disabled[i] ? disabled[i] : "nothing", got, wants[i]);
+		assert_non_null(strstr(got, " 1200")); /* the sum of four times 300 */
+		bed_close(&bed);
+	}
+}
+
 /* The process is there as long as one of its threads is. */
 static void test_main_thread_ends(void **state)
 {
@@ -619,10 +652,10 @@ static void find_functions(void)
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_hold),     cmocka_unit_test(test_ends),  cmocka_unit_test(test_main_thread_ends),
-	    cmocka_unit_test(test_threads),  cmocka_unit_test(test_seeds), cmocka_unit_test(test_many_holders),
-	    cmocka_unit_test(test_level),    cmocka_unit_test(test_clock), cmocka_unit_test(test_combinations),
-	    cmocka_unit_test(test_disabled),
+	    cmocka_unit_test(test_hold),     cmocka_unit_test(test_ends),       cmocka_unit_test(test_main_thread_ends),
+	    cmocka_unit_test(test_threads),  cmocka_unit_test(test_seeds),      cmocka_unit_test(test_many_holders),
+	    cmocka_unit_test(test_level),    cmocka_unit_test(test_clock),      cmocka_unit_test(test_combinations),
+	    cmocka_unit_test(test_disabled), cmocka_unit_test(test_exit_rules),
 	};
 
 	find_functions();

@@ -25,6 +25,7 @@
 
 /* The library's functions: name and address. */
 static long (*one)(TOY_NINE), (*two)(TOY_NINE), (*three)(TOY_NINE), (*four)(TOY_NINE), (*log_jump)(TOY_NINE);
+static long (*log_numbers)(long), (*log_directly)(TOY_NINE);
 static void (*log_at_once)(long), (*log_merged)(long);
 
 #define CALL1(f, a)    f((long)(a), 0, 0, 0, 0, 0, 0, 0, 0)
@@ -256,6 +257,31 @@ static void work_merged(void)
 	log_merged(2);
 	TIMES(2)
 	log_merged(3);
+}
+
+/* Calls within the library, and some past its stubs. */
+static void work_found(void)
+{
+	TIMES(4)
+	log_numbers(1);
+	TIMES(3)
+	log_numbers(2);
+	TIMES(2)
+	log_numbers(5);
+	TIMES(5)
+	CALL2(log_directly, "only here", 4);
+}
+
+static void work_bits(void)
+{
+	static const long values[] = {0, 2, 4, 6, 0x102, -1, 3};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+		CALL1(one, values[i]);
+	CALL1(two, 0);
+	log_numbers(9);
+	CALL1(two, 0);
+	CALL1(two, 0);
 }
 
 static void work_returns(void)
@@ -689,6 +715,32 @@ static const struct value_case cases[] = {
 	AT_CALL("merged: left") LINE(event = "toy.a")
 	AT_CALL("merged: right") LINE(rules = [ { if = "arg1 == 2", count = "toy.b" }, { count = "toy.c" } ]),
 	work_merged, "a 5, b 3", 1, 10, NULL},
+{"constant numbers at calls",
+	LOG
+	LINE([[probe]]) LINE(object = "library") LINE(call = "log") LINE(arg1 = 4) LINE(event = "toy.a")
+	LINE([[probe]]) LINE(object = "library") LINE(call = "log") LINE(arg1 = [0xffffffff, 100]) LINE(event = "toy.b")
+	LINE([[probe]]) LINE(object = "library") LINE(call = "log") LINE(arg1 = 5) LINE(event = "toy.c"),
+	work_found, "a 4, b 3, c 2", 5, 9, NULL},
+{"constants at the entry of a function",
+	AT(toy_log) LINE(arg1 = [4, 5]) LINE(event = "toy.a")
+	AT(toy_log) LINE(arg0 = "only here") LINE(rules = [ { if = "arg1 == 5", count = "toy.b" } ]),
+	work_found, "a 11, b 2", 1, 14, NULL},
+{"a stub",
+	LINE([[probe]]) LINE(object = "library") LINE(stub = "toy_log") LINE(rules = [ { if = "arg1 == 4", count = "toy.a" } ])
+	LINE([[probe]]) LINE(object = "library") LINE(stub = "toy_log") LINE(when = "return")
+	LINE(rules = [ { if = "ret == 0", count = "toy.b" }, { count = "toy.c" } ]),
+	work_found, "a 4, b 7, c 2", 2, 18, NULL},
+{"a function without a name",
+	LINE([function.numbers]) LINE(uses = { texts = "only here", without = "jumped to" }) LINE(size = [10, 1000])
+	LINE([[probe]]) LINE(object = "library") LINE(function = "numbers") LINE(rules = [ { if = "arg0 == 1", count = "toy.a" } ])
+	LINE([[probe]]) LINE(object = "library") LINE(function = "numbers") LINE(when = "return")
+	LINE(rules = [ { if = "ret == 30", count = "toy.b" } ]),
+	work_found, "a 4, b 2", 2, 18, NULL},
+{"bits and variables",
+	AT(toy_one) LINE(rules = [ { if = "(arg0 & 6) == 2", count = "toy.a" }, { if = "(arg0 & 6) == 6", count = "toy.b" } ])
+	AT(toy_two)
+	LINE(rules = [ { if = '[&toy_number]:u32 == 9 and str [&toy_text] == "a text of the library"', count = "toy.c" }, { count = "toy.d" } ]),
+	work_bits, "a 3, b 2, c 2, d 1", 2, 10, NULL},
 {"return values",
 	AT_RETURN(toy_one)
 	LINE(rules = [ { if = "ret == 0", count = "toy.a" }, { if = "ret:s32 == -1", count = "toy.b" },)
@@ -893,6 +945,8 @@ static void find_functions(void)
 		      {"toy_three", &three},
 		      {"toy_four", &four},
 		      {"toy_log_jump", &log_jump},
+		      {"toy_log_numbers", &log_numbers},
+		      {"toy_log", &log_directly},
 		      {"toy_log_at_once", &log_at_once},
 		      {"toy_log_merged", &log_merged}};
 

@@ -68,7 +68,7 @@ class Collector:
             # It must not outlive us, however we end. setpriv becomes the collector: the process id is the same.
             self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", BINARY, "run", "--config.file", self.file, *self.arguments],
                                             stdout=log, stderr=log)
-        wait_until(self._ready, lambda: f"/readyz of mailgauge, which said:\n{self.log.read_text()}", timeout=30)
+        wait_until(self._ready, lambda: f"/readyz of mailgauge, which said:\n{self.log.read_text()}", timeout=60)
 
     def _ready(self):
         if self.process.poll() is not None:
@@ -79,12 +79,12 @@ class Collector:
             return False
 
     def _get(self, path):
-        return urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+        return urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30)
 
     def stop(self, how=signal.SIGTERM):
         """Returns the exit status: of a process that a signal ended, minus its number."""
         self.process.send_signal(how)
-        status = self.process.wait(timeout=10)
+        status = self.process.wait(timeout=30)
         self.process = None
         return status
 

@@ -5,11 +5,16 @@ log and the collector must tell them, no more and no less.
     pytest tests/servers                    build/mailgauge, or what MAILGAUGE names
     pytest tests/servers --log-only         without collector: are the tables right?
     pytest tests/servers -k "trixie and greylist"
+    pytest tests/servers -m "not alone" -n 8 --dist loadgroup, then -m alone: as `make servers` does it
+
+Most of the time is spent waiting, so tests run side by side, each worker with beds of its own. Those marked `alone`
+count all servers of the host, or must be quick: no other test may run beside them.
 
 For another server, look at test_postfix.py and follow its imports: beds/NAME.py configures and starts it in a bed,
 NAME_steps.py is the table, truth.py counts its log, watch.py names both. A test file whose server is not in MailBed
 has fixtures `bed` and `watched` of its own.
 """
+import collections
 import contextlib
 import pathlib
 import signal
@@ -30,9 +35,24 @@ def pytest_addoption(parser):
     parser.addoption("--log-only", action="store_true", help="compare with the servers' logs alone")
 
 
-def pytest_configure():
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: must not run beside other tests")
     # SIGTERM unwinds the stack as an interrupt from the keyboard does, so that beds are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+# A bed costs as much as some ten steps: tests of one file and bed stay together, but no more than so many.
+PIECE = 45
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks for the marks in the same hook
+def pytest_collection_modifyitems(items):
+    """What one worker gets at once."""
+    number = collections.Counter()
+    for item in items:
+        which = item.path.stem, item.callspec.indices.get("bed", 0) if hasattr(item, "callspec") else 0
+        item.add_marker(pytest.mark.xdist_group("-".join(map(str, (*which, number[which] // PIECE)))))
+        number[which] += 1
 
 
 @pytest.fixture(scope="session", params=SUITES)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from beds import dovecot
+from beds.bed import wait_until
 from beds.dovecot import (BROKEN_USER, DEAD_PROXY_USER, DOMAIN, ELSEWHERE_USER, EXPIRED_USER, FULL_USER, NO_HOME_USER, NO_UID_USER, NOLOGIN_USER,
                           OTHER_USER, PAM_USER, PASSWORD, PROXY_USER, SECOND_USER, SIEVE_USER, SUBMISSION_MAX, TLS_PROXY_USER, USER)
 from steps import table
@@ -395,9 +396,10 @@ def no_session(service, user):
 
 def gone_before_news(bed):
     """The auth process has decided, and makes the client wait for it."""
+    mark = len(dovecot.log(bed))
     with bed.imap() as c:
         c.start(f'LOGIN "{USER}" "wrong"')
-        time.sleep(0.5)
+        wait_until(lambda: "assword mismatch" in dovecot.log(bed)[mark:], "the verdict")
 
 
 def penalties(bed):

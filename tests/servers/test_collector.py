@@ -13,6 +13,7 @@ from beds.bed import SUITES, wait_until
 from beds.mailbed import MailBed
 from collector import Collector, metric
 from otlp_sink import OtlpSink
+from watch import TIMEOUT_S
 
 pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
 
@@ -45,7 +46,7 @@ def count(collector, event, server="postfix"):
 def settles(collector, want, server="postfix"):
     """{event: number}: these come, and do not go beyond."""
     read = lambda: {event: count(collector, event, server) for event in want}  # noqa: E731
-    wait_until(lambda: read() == want, lambda: f"{want}, got {read()}", timeout=5)
+    wait_until(lambda: read() == want, lambda: f"{want}, got {read()}", timeout=TIMEOUT_S)
     time.sleep(0.2)
     assert read() == want
 
@@ -114,6 +115,7 @@ def test_two_instances_of_the_same_files(bed, tmp_path):
         assert not here.counts("dovecot")
 
 
+@pytest.mark.alone
 def test_two_instances_together(bed, tmp_path):
     """Without --pid each is counted once, though the same file can be seen by two ways."""
     with MailBed(bed.suite) as other:
@@ -140,6 +142,7 @@ def test_killed_collector(bed, tmp_path):
         settles(collector, {"auth.success": 3, "auth.failed": 0})
 
 
+@pytest.mark.alone
 def test_sigterm_ends_within_a_second(bed, tmp_path):
     with Collector(tmp_path, pid=postfix.master_pid(bed)) as collector:
         logins(bed, right=1)
@@ -149,6 +152,7 @@ def test_sigterm_ends_within_a_second(bed, tmp_path):
         assert time.monotonic() - began < 1
 
 
+@pytest.mark.alone
 def test_collector_first(bed, tmp_path):
     """The collector runs before any server with these files does: the other suite's."""
     need_no_others(bed)
@@ -182,6 +186,7 @@ def imap_logins(bed, times):
             c.logout()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("server, login, event", [
     ("postfix", lambda bed, times: logins(bed, right=times), "auth.success"),
     ("dovecot", imap_logins, "imap.connection-end"),

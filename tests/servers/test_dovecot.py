@@ -5,6 +5,7 @@ from beds.dovecot import ELSEWHERE_USER, EXPIRED_USER, OTHER_USER, PASSWORD
 from beds.bed import wait_until
 from collector import metric
 from dovecot_steps import POLICY, STEPS, STEPS_OF, UNKNOWN_USER, cram_md5, refused, with_settings
+from watch import TIMEOUT_S
 
 
 def test_step(watched, step):
@@ -42,7 +43,7 @@ def test_reason_of_failed_login(watched, collector, times, action, reason):
         action(watched.bed)
     want = {reason: times}
     wait_until(lambda: dict(collector.by_label("dovecot", "auth.failed", "reason") - before) == want,
-               lambda: f"{want}, got {collector.by_label('dovecot', 'auth.failed', 'reason') - before}", timeout=5)
+               lambda: f"{want}, got {collector.by_label('dovecot', 'auth.failed', 'reason') - before}", timeout=TIMEOUT_S)
 
 
 def test_metrics_agree(watched, collector):

@@ -10,7 +10,7 @@ from beds.opensmtpd import OpenSmtpdBed
 from collector import metric
 from opensmtpd_steps import NO_TLS_STEPS, STEPS, TLS_STEPS  # noqa: F401: conftest.py makes a test of each of STEPS
 
-# Proven in test_opensmtpd_metrics.py.
+# Proven in test_opensmtpd_silence.py and test_opensmtpd_metrics.py.
 ELSEWHERE = {"smtp.time-limit-exceeded", "server.fatal"}
 STEPS_OF = {"bookworm": NO_TLS_STEPS, "trixie": TLS_STEPS}
 

@@ -394,29 +394,3 @@ def test_fatal(mortal, tmp_path):
             settles(lambda: [collector.counts("opensmtpd")[metric(event)] for event in ("server.fatal", "server.log-warning")],
                     [seen, len(re.findall(r"^<19>", said, re.MULTILINE))])
         opensmtpd.start(mortal)
-
-
-# ---- silence: the server waits five minutes
-
-@pytest.fixture(scope="module", autouse=True)
-def silent(bed, tmp_path_factory):
-    """Begins when this module does, so that its last test need not wait so long."""
-    with OpenSmtpdBed(bed.suite) as made, Collector(tmp_path_factory.mktemp("collector"), pid=opensmtpd.master_pid(made)) as collector:
-        began = time.monotonic()
-        with made.smtp() as one, made.smtp("smtps", banner=None) as two:
-            one.ehlo()
-            yield collector, began, one, two
-
-
-def test_silence(silent):
-    """A client that says nothing after EHLO, and one that does not even begin its handshake."""
-    collector, began, one, two = silent
-    one.sock.settimeout(330)
-    one.closed()
-    two.sock.settimeout(30)
-    two.closed()
-    assert time.monotonic() - began >= 299
-    settles(lambda: {name: value for name, value in numbers(collector).items() if "iprev" not in name},
-            {metric(event): number for event, number in {"smtp.connection-start": 2, "smtp.connection-end": 2, "smtp.ehlo": 1, "smtp.error": 2,
-                                                         "smtp.time-limit-exceeded": 2, "tls.handshake-error": 1}.items()})
-    assert 600 <= collector.histogram("opensmtpd", "smtp.request-time").sum <= 610

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the servers' own logs say happened: the second opinion on every step's numbers."""
+"""What the servers' own logs say happened: the second opinion on every step's numbers. A log is told line by line, since
+it is looked at again and again while it grows."""
 import collections
 import re
 
@@ -60,39 +61,45 @@ POSTFIX_EVENTS = {*POSTFIX_LINES, *(event for event, _ in POSTFIX_TALLIES.values
                   "queue.queue-message", "queue.queue-message-authenticated", "queue.local-submission", "queue.queue-dsn", "unknown-origin"}
 
 
-def postfix(text):
-    """Count a whole log. POSTFIX_EVENTS are those that it can tell."""
-    seen = collections.Counter()
-    origin, queued = {}, set()
-    for line in text.splitlines():
+class Postfix:
+    """What a log says, line by line. POSTFIX_EVENTS are those that it can tell."""
+
+    def __init__(self):
+        self.seen = collections.Counter()
+        self._origin, self._queued = {}, set()
+
+    def add(self, line):
         for event, pattern in POSTFIX_LINES.items():
-            seen[event] += bool(re.search(pattern, line))
+            self.seen[event] += bool(re.search(pattern, line))
         if "disconnect from" in line:
             for command, accepted, total in re.findall(r" (\w+)=(\d+)(?:/(\d+))?", line):
                 if command in POSTFIX_TALLIES:
                     event, part = POSTFIX_TALLIES[command]
-                    seen[event] += int(accepted) if part == "accepted" else int(total or accepted) - int(accepted)
+                    self.seen[event] += int(accepted) if part == "accepted" else int(total or accepted) - int(accepted)
         # Where a message came from is said before, and that it is in the queue when it is tried first.
         if said := re.search(r"smtpd\[\d+\]: (\w+): client=.*?(, sasl_method=)?\S*(?:, sasl_username=.*)?$", line):
-            origin[said[1]] = "queue.queue-message-authenticated" if "sasl_method=" in line else "queue.queue-message"
+            self._origin[said[1]] = "queue.queue-message-authenticated" if "sasl_method=" in line else "queue.queue-message"
         elif said := re.search(r"pickup\[\d+\]: (\w+): uid=\d+ from=<[^>]*>$", line):
-            origin[said[1]] = "queue.local-submission"
+            self._origin[said[1]] = "queue.local-submission"
         elif said := re.search(r"bounce\[\d+\]: \w+: .* notification: (\w+)", line):
-            origin[said[1]] = "queue.queue-dsn"
+            self._origin[said[1]] = "queue.queue-dsn"
         if said := re.search(r"qmgr\[\d+\]: (\w+): from=.*queue active", line):
-            seen["queue.rescheduled"] += 1
-            if said[1] not in queued:
-                queued.add(said[1])
+            self.seen["queue.rescheduled"] += 1
+            self._queued.add(said[1])
         elif said := re.search(r"qmgr\[\d+\]: (\w+): removed", line):
-            seen["queue.rescheduled"] -= 1  # what was tried and is not removed was put off
-    for queue_id in queued:
-        seen[origin.get(queue_id, "unknown-origin")] += 1
-    return seen
+            self.seen["queue.rescheduled"] -= 1  # what was tried and is not removed was put off
+
+    def counts(self):
+        """The line that tells a message's origin may stand behind that of its first try."""
+        total = self.seen.copy()
+        total.update(self._origin.get(queue_id, "unknown-origin") for queue_id in self._queued)
+        return total
 
 # ---- Dovecot: (2.3 | 2.4), where they differ
 
 _LOGIN_ENDS = r"(imap|pop3|managesieve)-login: Info: (?!Authenticate |proxy)"
-_SESSION_ENDS = r" (imap|pop3|managesieve|sieve)(?:-hibernate)?\([^)]*\)<.*>: Info: (Disconnected|Logged out|Connection closed)"
+# A session whose client is gone at once may end before it knows whose it is.
+_SESSION_ENDS = r" (imap|pop3|managesieve|sieve)(?:-hibernate)?(?:\([^)]*\)<.*>)?: Info: (Disconnected|Logged out|Connection closed)"
 DOVECOT_LINES = {
     "auth.success": r"-login: Info: (Login|Logged in): |Maximum number of connections",
     "auth.failed": r"auth\b.*<\S+>.*: (Password mismatch|unknown user|allow_nets check failed)",
@@ -109,20 +116,25 @@ PROTOCOLS = {"imap": "imap", "pop3": "pop3", "managesieve": "manage-sieve", "sie
 DOVECOT_EVENTS = {*DOVECOT_LINES, *(f"{protocol}.connection-{what}" for protocol in PROTOCOLS.values() for what in ("start", "end"))}
 
 
-def dovecot(text):
-    """Count a whole log. DOVECOT_EVENTS are those that it can tell."""
-    seen = collections.Counter()
-    for line in text.splitlines():
+class Dovecot:
+    """The same of Dovecot's log: DOVECOT_EVENTS."""
+
+    def __init__(self):
+        self.seen = collections.Counter()
+
+    def add(self, line):
         for event, pattern in DOVECOT_LINES.items():
-            seen[event] += bool(re.search(pattern, line))
+            self.seen[event] += bool(re.search(pattern, line))
         # Every connection has one line when its login phase ends, and one more when its session ends.
         if login := re.search(_LOGIN_ENDS, line):
             protocol = PROTOCOLS[login[1]]
-            seen[f"{protocol}.connection-start"] += 1
-            seen[f"{protocol}.connection-end"] += not re.search(r"Info: (Login|Logged in): ", line)
+            self.seen[f"{protocol}.connection-start"] += 1
+            self.seen[f"{protocol}.connection-end"] += not re.search(r"Info: (Login|Logged in): ", line)
         elif end := re.search(_SESSION_ENDS, line):
-            seen[f"{PROTOCOLS[end[1]]}.connection-end"] += 1
-    return seen
+            self.seen[f"{PROTOCOLS[end[1]]}.connection-end"] += 1
+
+    def counts(self):
+        return self.seen.copy()
 
 
 # ---- OpenSMTPD. Sessions of the server with itself and of local programs are "local"; those of notices have no sender.
@@ -158,37 +170,43 @@ OPENSMTPD_INTAKE = {"queue.queue-message", "queue.queue-message-authenticated", 
 OPENSMTPD_EVENTS = {*OPENSMTPD_LINES, *OPENSMTPD_INTAKE, "smtp.connection-start", "smtp.connection-end", "smtp.message-accepted"}
 
 
-def opensmtpd(text):
-    """Count a whole log. OPENSMTPD_EVENTS are those that it can tell."""
-    seen = collections.Counter()
-    local, logged_in, finished, message = set(), set(), set(), set()
-    for line in text.splitlines():
+class OpenSmtpd:
+    """What a log says, line by line. OPENSMTPD_EVENTS are those that it can tell."""
+
+    def __init__(self):
+        self.seen = collections.Counter()
+        self._local, self._logged_in, self._finished, self._message = set(), set(), set(), set()
+
+    def add(self, line):
         said = re.match(r"<\d+>.*? smtpd\[\d+\]: (?:([0-9a-f]{16}) )?(.*)", line)
         if not said:
-            continue
+            return
         session, what = said.groups()
         if what.startswith("smtp connected address=local"):
-            local.add(session)
-        if session in local and what.startswith("smtp ") and not what.startswith(("smtp message", "smtp envelope")):
-            continue
-        if what.startswith("smtp connected"):
-            seen["smtp.connection-start"] += 1
-        if re.match("smtp disconnected", what):
-            seen["smtp.connection-end"] += 1
-            if what.endswith("reason=disconnect") and session in finished:
-                continue  # without QUIT, but nothing was lost
+            self._local.add(session)
+        if session in self._local and what.startswith("smtp ") and not what.startswith(("smtp message", "smtp envelope")):
+            return
+        self.seen["smtp.connection-start"] += what.startswith("smtp connected")
+        if what.startswith("smtp disconnected"):
+            self.seen["smtp.connection-end"] += 1
+            if what.endswith("reason=disconnect") and session in self._finished:
+                return  # without QUIT, but nothing was lost
         if re.match("smtp authentication .*result=ok", what):
-            logged_in.add(session)
+            self._logged_in.add(session)
         if what.startswith("smtp message"):
-            message.add(session)
-            finished.add(session)
-            seen["smtp.message-accepted"] += session not in local
-        if what.startswith("smtp envelope") and session in message:  # the first of its message
-            message.discard(session)
-            where = "dsn" if " from=<> " in what else "local"
-            where = where if session in local else "logged in" if session in logged_in else "peer"
-            seen[{"dsn": "queue.queue-dsn", "local": "queue.local-submission", "logged in": "queue.queue-message-authenticated",
-                  "peer": "queue.queue-message"}[where]] += 1
+            self._message.add(session)
+            self._finished.add(session)
+            self.seen["smtp.message-accepted"] += session not in self._local
+        if what.startswith("smtp envelope") and session in self._message:  # the first of its message
+            self._message.discard(session)
+            self.seen[self._intake(session, what)] += 1
         for event, pattern in OPENSMTPD_LINES.items():
-            seen[event] += bool(re.search(pattern, line))
-    return seen
+            self.seen[event] += bool(re.search(pattern, line))
+
+    def _intake(self, session, what):
+        if session in self._local:
+            return "queue.queue-dsn" if " from=<> " in what else "queue.local-submission"
+        return "queue.queue-message-authenticated" if session in self._logged_in else "queue.queue-message"
+
+    def counts(self):
+        return self.seen.copy()

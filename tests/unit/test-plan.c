@@ -305,7 +305,7 @@ static void test_json(void **state)
 	    buf_text(&got),
 	    "{\"points\":[{\"server\":\"toy\",\"events\":[\"toy.a\"],\"file\":\"daemon-plain\",\"deleted\":false,"
 	    "\"build_id\":\"abc\",\"inode\":100,\"offset\":4660,\"when\":\"entry\",\"instruction\":\"call 0x1234\","
-	    "\"cost\":\"emulated\"}],\"missing\":[{\"server\":\"toy\",\"event\":\"toy.c\",\"why\":\"no-file\","
+	    "\"cost\":\"emulated\"}],\"ends\":[],\"missing\":[{\"server\":\"toy\",\"event\":\"toy.c\",\"why\":\"no-file\","
 	    "\"partial\":false,\"file\":\"probes*\",\"reason\":\"no running process has it, nor is it on disk\"}],"
 	    "\"series\":[{\"server\":\"toy\",\"event\":\"toy.a\",\"labels\":{},\"looked_up\":[],\"count\":1}],\"costs\":[{\"server\":\"toy\",\"for\":\"a toy\",\"hits\":7}]}\n");
 	buf_reset(&got);

@@ -320,7 +320,7 @@ static void test_numbers(void **state)
 	    {{5, 7}, 2, "m_five m_seven m_merged m_variable? nowhere? m_copied m_pushed? m_tailt"},
 	    {{0}, 1, "m_zero m_variable? nowhere? m_pushed?"},
 	    {{-1}, 1, "m_minus m_wide_minus m_variable? nowhere? m_pushed?"},
-	    {{0xffffffff}, 1, "m_minus m_variable? nowhere? m_pushed?"},
+	    {{0xffffffff}, 1, "m_minus m_wide_minus m_variable? nowhere? m_pushed?"},
 	    {{0x100000005}, 1, "m_high m_variable? nowhere? m_pushed?"},
 	    {{99}, 1, "m_variable? nowhere? m_pushed?"},
 	};

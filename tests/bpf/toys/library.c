@@ -63,6 +63,21 @@ PROBED long toy_log_jump(TOY_NINE)
 	return toy_log((long)"jumped to", a1, a2, a3, a4, a5, a6, a7, a8);
 }
 
+/* What the library shows of its state. */
+__attribute__((visibility("default"))) unsigned toy_number = 7;
+__attribute__((visibility("default"))) const char *toy_text = "a text of the library";
+
+/* Found by the text that it alone uses; the numbers are constants at calls. */
+PROBED long toy_log_numbers(long which)
+{
+	if (which == 1)
+		return toy_log(0, 4, 0, 0, 0, 0, 0, 0, 0) + 10;
+	if (which == 2)
+		return toy_log(0, -1, 0, 0, 0, 0, 0, 0, 0) + 20;
+	toy_number = (unsigned)which;
+	return toy_log((long)"only here", which, 0, 0, 0, 0, 0, 0, 0) ? 30 : 0;
+}
+
 /* TOY_MANY functions, for a test with so many probes. */
 #define MANY(n)                        \
 	PROBED void toy_many_##n(void) \

@@ -14,5 +14,6 @@ long toy_log(TOY_NINE);
 void toy_log_at_once(long which);
 void toy_log_merged(long which);
 long toy_log_jump(TOY_NINE);
+long toy_log_numbers(long which);
 
 #endif

@@ -65,7 +65,7 @@ def _enter_network(fd):
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def wait_until(condition, what, timeout=10.0, every=0.02):
+def wait_until(condition, what, timeout=30.0, every=0.02):
     """Wait until condition() is true, and return what it returned."""
     end = time.monotonic() + timeout
     while not (result := condition()):
@@ -133,7 +133,7 @@ class Bed:
         path.write_text(text)
         path.chmod(mode)
 
-    def run(self, *command, text_in="", check=True, timeout=60):
+    def run(self, *command, text_in="", check=True, timeout=120):
         """Run a command in the bed to its end. Returns what it printed."""
         enter = ["nsenter", "--target", str(self.pid), "--mount", "--net", "--pid", "--ipc", "--uts", "--root", "--wd"]
         # A daemon that goes to the background keeps its standard output: a file does not make us wait for it.
@@ -184,7 +184,7 @@ class Bed:
         finally:
             os.close(host)
 
-    def connect(self, port, source=None, address="127.0.0.1", timeout=20):
+    def connect(self, port, source=None, address="127.0.0.1", timeout=60):
         sock = self.socket()
         try:
             sock.bind((source or self.source(), 0))
