@@ -285,7 +285,8 @@ def side_by_side(bed):
 def administration(bed):
     """Looking at the server, pausing and resuming it."""
     for command in ("show queue", "show stats", "show hosts", "show relays", "show routes", "show status", "show hoststats", "log verbose", "log brief",
-                    "pause smtp", "resume smtp", "pause mda", "resume mda", "pause mta", "resume mta", "trace smtp", "untrace smtp", "encrypt secret"):
+                    "pause smtp", "resume smtp", "pause mda", "resume mda", "pause mta", "resume mta", "trace smtp", "untrace smtp", "encrypt secret", "schedule all",
+                    "update table credentials", "resume route 1"):
         bed.run("smtpctl", *command.split())
     bed.run("smtpd", "-n")
     bed.run("sh", "-c", "mailq; sendmail -bi; newaliases; makemap -h", check=False)

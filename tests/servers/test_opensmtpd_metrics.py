@@ -3,16 +3,18 @@
 counters are right is for test_opensmtpd.py."""
 import concurrent.futures
 import contextlib
+import fnmatch
 import os
 import re
 import signal
 import time
+import tomllib
 
 import pytest
 
 import opensmtpd_steps as do
 from beds import opensmtpd
-from beds.bed import SUITES, wait_until
+from beds.bed import REPO, SUITES, wait_until
 from beds.clients import b64
 from beds.opensmtpd import DOMAIN, PASSWORD, USER, OpenSmtpdBed
 from collector import Collector, metric
@@ -246,6 +248,30 @@ def test_sizes_of_logged_in(new_bed, new_collector):
     do.authenticated(f"bob@{DOMAIN}", messages=2)(new_bed)
     sizes.expect(2, 400, 1000)
     others.expect(0)
+
+
+# ---- what it costs
+
+@pytest.mark.parametrize("number, action", [(0, do.exchange()), (1, do.message(f"bob@{DOMAIN}")), (2, do.message("a@sink19.test"))],
+                         ids=["session", "message, filed", "message, sent on"])
+def test_hits(bed, collector, number, action):
+    """As the catalog says it."""
+    def hits():
+        return sum(value for name, _, value in collector.samples() if name == "mailgauge_probe_hits_total")
+    action(bed)
+    time.sleep(0.5)
+    before = hits()
+    action(bed)
+    time.sleep(0.5)
+    assert hits() - before == collector.plan()["costs"][number]["hits"]
+
+
+def test_postfix_is_another_server():
+    """Its server is called smtpd, too."""
+    globs = tomllib.loads((REPO / "src/catalog/opensmtpd.toml").read_text())["server"]["exe"]
+    assert any(fnmatch.fnmatchcase("/usr/sbin/smtpd", glob) for glob in globs)
+    for path in ("/usr/lib/postfix/sbin/smtpd", "/usr/libexec/postfix/smtpd"):
+        assert not any(fnmatch.fnmatchcase(path, glob) for glob in globs)
 
 
 # ---- connections
