@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenSMTPD in a bed: a listener per situation that is to be seen, local and remote actions, and a reader of its log.
 
-On bookworm the server cannot do TLS: the package is built for an older OpenSSL. Its listeners offer it all the same,
+On bookworm it cannot do TLS as a server: the package is made for an older OpenSSL. Its listeners offer it all the same,
 and what comes of it is tested; it never lets anybody log in.
 """
 import contextlib
@@ -39,6 +39,7 @@ SINKS = {
     "implicit-tls.test": ("127.2.0.12", "smtps", "tls no-verify", {"tls": "implicit"}),
     "no-implicit-tls.test": ("127.2.0.13", "smtps", "tls no-verify", {}),
     "untrusted-tls.test": ("127.2.0.14", "smtp+tls", "tls", {"tls": "good"}),
+    "untrusted-implicit-tls.test": ("127.2.0.16", "smtps", "tls", {"tls": "implicit"}),
     "lmtp.test": ("127.2.0.15", "lmtp", "", {}),
 }
 # One more at many addresses, with a domain for each: whoever comes again within ten seconds has to wait.
@@ -257,7 +258,7 @@ def dispatcher(bed):
 
 def stop(bed):
     os.kill(master_pid(bed), signal.SIGTERM)
-    wait_until(lambda: not bed.processes(EXE), "the end of smtpd")
+    wait_until(lambda: not bed.processes(EXE), "the end of smtpd", timeout=60)
 
 
 def kill(bed):
@@ -269,18 +270,18 @@ def log(bed):
 
 
 def queued(bed):
-    """The files of envelopes, notices that are to be written included."""
-    return [file for file in bed.path("/var/spool/smtpd/queue").rglob("*") if re.fullmatch("[0-9a-f]{16}", file.name)]
+    """The names of the files of envelopes, notices that are to be written included. Directories may go away meanwhile."""
+    return [name for _, _, names in os.walk(bed.path("/var/spool/smtpd/queue")) for name in names if re.fullmatch("[0-9a-f]{16}", name)]
 
 
 def wait_idle(bed, left=0):
     """Wait until all mail is gone but for so many recipients."""
-    wait_until(lambda: len(queued(bed)) <= left, lambda: f"{left} envelopes, there are {len(queued(bed))}")
+    wait_until(lambda: len(queued(bed)) <= left, lambda: f"{left} envelopes, there are {len(queued(bed))}", timeout=60)
 
 
 def forget(bed):
     """Remove what is left in the queue, and try addresses that failed once more next time."""
-    for message in {file.name[:8] for file in queued(bed)}:
+    for message in {name[:8] for name in queued(bed)}:
         bed.run("smtpctl", "remove", message, check=False)
     wait_idle(bed)
     for route in re.findall(r"^(\d+)\.", bed.run("smtpctl", "show", "routes"), re.MULTILINE):
