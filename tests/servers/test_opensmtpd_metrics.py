@@ -48,7 +48,7 @@ def mortal(bed):
 
 # ---- labels
 
-LABELLED = ["auth.success", "auth.failed", "auth.error", "smtp.rejected", "delivery.delivered", "delivery.deferred", "delivery.failed", "delivery.attempt-start",
+LABELLED = ["auth.success", "auth.failed", "auth.error", "auth.sasl-aborted", "smtp.rejected", "delivery.delivered", "delivery.deferred", "delivery.failed", "delivery.attempt-start",
             "delivery.attempt-end"]
 
 
@@ -80,7 +80,7 @@ TLS_LABELS = [
     ("LOGIN", do.login("submission", "LOGIN"), "auth.success LOGIN"),
     ("in two ways", do.second_thoughts, "auth.failed PLAIN, auth.failed LOGIN, auth.success LOGIN"),
     ("broken off, then another", do.exchange(("AUTH LOGIN", "334"), ("*", "501"), ("AUTH PLAIN ***", "501"), service="submission", tls=True),
-     "auth.error LOGIN, auth.error PLAIN"),
+     "auth.error LOGIN, auth.sasl-aborted LOGIN, auth.error PLAIN"),
     ("LOGIN, malformed at once", do.exchange(("AUTH LOGIN ***", "501"), service="submission", tls=True), "auth.error LOGIN"),
     ("unknown mechanism", do.exchange(("AUTH X-NONE", "504"), service="submission", tls=True), "auth.error other"),
     ("sender of another login", lambda bed: do.senders(bed, f"<boss@{DOMAIN}>", "530"), "auth.success PLAIN, smtp.rejected 5xx"),
