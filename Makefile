@@ -39,7 +39,7 @@ GEN_OBJ    = $(patsubst src/export/%.proto,$(BUILD)/$(1)/%.pb-c.o,$(PROTOS)) $(B
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all bpf help clean deps run check unit fuzz fuzz-short bpf-tests kernels servers exporters lint format bench comparison docs
+.PHONY: all bpf help clean deps run check unit fuzz fuzz-short bpf-tests kernels servers recipes exporters lint format bench comparison docs
 
 all: $(BUILD)/mailgauge ## build the collector
 
@@ -111,7 +111,7 @@ run: ## count this host's mail servers; where none runs, start throw-away ones (
 
 check: ## all tests (root); installs what they need
 	$(Q)scripts/deps.sh check
-	$(Q)$(MAKE) all lint unit fuzz-short bpf-tests exporters servers
+	$(Q)$(MAKE) all lint unit fuzz-short bpf-tests exporters recipes servers
 
 SAMPLES := $(BUILD)/samples/.made
 $(SAMPLES): $(wildcard tests/unit/samples/*)
@@ -199,6 +199,9 @@ $(BUILD)/target/recipes: tests/target/recipes.c $(BUILD)/obj/libmailgauge.a
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CPPFLAGS_) $(CFLAGS_) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ -c $< -o $@.o
 	$(Q)$(CXX) -o $@ $@.o $(BUILD)/obj/libmailgauge.a $(LDLIBS_)
+
+recipes: $(BUILD)/target/recipes ## how functions are found in real programs (root, once: to make the programs)
+	$(Q)venv=$$(scripts/venv.sh) && RECIPES=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/target
 
 # They wait more than they compute: more workers than cores. What must be alone comes afterwards, whatever the others say.
 WORKERS ?= 8

@@ -46,8 +46,8 @@ struct elf_image {
 	uint32_t debug_crc;     /* its checksum */
 	struct import *imports; /* by slot */
 	size_t import_cnt, import_cap;
-	struct ranges texts, plts, functions, gaps; /* gaps are functions, too */
-	struct elf_pointer *pointers;               /* by place */
+	struct ranges texts, plts, functions, gaps, parts; /* gaps and parts are functions, too */
+	struct elf_pointer *pointers;                      /* by place */
 	size_t pointer_cnt, pointer_cap;
 	struct elf_range eh_frame; /* by its section header; size 0: none */
 	char build_id[2 * ELF_BUILD_ID_MAX + 1];
