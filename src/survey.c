@@ -23,16 +23,14 @@
 #define TEXTS_SHOWN  200 /* of one hub */
 #define TEXT_SHOWN   100 /* bytes of a text; a longer one is told by its beginning */
 #define LINE_WIDTH   116
-#define LOOK_NS      ((uint64_t)2000000000) /* for finding hubs, and as much for their calls: no program needs it */
+#define LOOK_NS      ((uint64_t)2000000000) /* for finding hubs: no program needs so long */
 #define PLACE_HOLDER "server.log-line"
 
 /* What is being written about. */
 struct page {
 	struct buf *out;
 	const struct elf_image *elf;
-	const struct xref *xref;
 	const struct hubs *hubs;
-	uint64_t end_ns;
 };
 
 /* ---- texts */
@@ -88,7 +86,7 @@ static void put_key(struct buf *out, const struct hub *hub, const char *text)
 /* put_glob - a name as a pattern that means itself */
 static void put_glob(struct buf *out, const char *name)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+";
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+/";
 
 	for (; *name; name++)
 		buf_putc(out, strchr(plain, *name) ? *name : '?');
@@ -116,32 +114,38 @@ static void make_word(char *out, size_t size, const char *name, char joint)
 
 /* ---- the file */
 
+/* put_exe - the name of the file and of the directory that it is in, as a glob */
+static void put_exe(struct buf *out, const char *path)
+{
+	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *start = base;
+
+	if (start > path)
+		for (start--; start > path && start[-1] != '/';)
+			start--;
+	buf_puts(out, "*/");
+	put_glob(out, *start == '/' ? base : start);
+}
+
 static void put_head(struct page *page, const char *path)
 {
-	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *directory = base;
+	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	const char *build_id = elf_build_id(page->elf);
 	char name[32];
 
 	buf_puts(page->out, "# What can be probed in ");
-	buf_visible(page->out, path, 200);
-	buf_printf(page->out, " (build id %s). It loads as it is, but counts no more than the calls\n",
-		   *build_id ? build_id : "none");
-	buf_puts(page->out,
-		 "# of one hub. A hub is a function that gets many constant texts: the log, the replies. Lines with \"#\" and no\n"
-		 "# space behind it can be taken as they are; `mailgauge events` has the events. How to go on:\n"
-		 "# docs/NEW-SERVER.md; the language: docs/CATALOG.md.\n");
+	buf_visible(page->out, base, 100);
+	buf_printf(page->out, ", build id %s.\n", *build_id ? build_id : "none");
+	buf_puts(
+	    page->out,
+	    "# It loads as it is, but counts no more than the calls of one hub. A hub is a function that gets many constant\n"
+	    "# texts in one argument, as a log or the replies do. Lines with \"#\" and no space behind it can be taken as they\n"
+	    "# are. How to go on: docs/NEW-SERVER.md; the language: docs/CATALOG.md; all events: `mailgauge events`.\n");
 	if (page->hubs->is_cut)
-		buf_puts(page->out, "# The file has too much for all of it to be looked at: there may be more hubs.\n");
+		buf_puts(page->out,
+			 "# The file has more than could be looked at: hubs, texts and calls may be missing.\n");
 	make_word(name, sizeof(name), base, '-');
-	buf_printf(page->out, "\n[server]\nname = \"%s\"\nexe = [\"*/", name);
-	while (directory > path + 1 && directory[-2] != '/')
-		directory--;
-	if (directory != base && directory > path)
-		directory--;
-	/* the directory and the file's own name */
-	for (const char *c = directory; c < base; c++)
-		buf_putc(page->out, strchr("/", *c) || strchr("abcdefghijklmnopqrstuvwxyz0123456789._-", *c) ? *c : '?');
-	put_glob(page->out, base);
+	buf_printf(page->out, "\n[server]\nname = \"%s\"\nexe = [\"", name);
+	put_exe(page->out, path);
 	buf_puts(page->out, "\"] # the program that an instance begins with; another one if that starts this\n"
 			    "\n[object.daemon]\nfile = \"");
 	put_glob(page->out, base);
@@ -166,7 +170,10 @@ static void hub_name(char out[static 64], const struct page *page, const struct 
 	}
 	make_word(out, 48, name, '_');
 	for (const struct hub *before = page->hubs->items; before < hub; before++) {
-		make_word(other, sizeof(other), before->import ? before->import : before->symbol ? before->symbol : "",
+		make_word(other, sizeof(other),
+			  before->import   ? before->import
+			  : before->symbol ? before->symbol
+					   : "",
 			  '_');
 		if (!strcmp(out, other)) {
 			snprintf(out + strlen(out), 16, "_%zu", number);
@@ -210,7 +217,7 @@ static void put_row(struct page *page, const struct hub *hub, const char *name, 
 {
 	const char *off = is_active ? "" : "#";
 
-	buf_printf(page->out, "%s[[probe]]\n%sobject = \"daemon\"\n%scall = \"%s\"\n", off, off, off, name);
+	buf_printf(page->out, "\n%s[[probe]]\n%sobject = \"daemon\"\n%scall = \"%s\"\n", off, off, off, name);
 	for (size_t i = 0; i < hub->text_cnt && !is_active; i++)
 		if (text_fits(hub->texts[i].text)) {
 			buf_putc(page->out, '#');
@@ -223,34 +230,14 @@ static void put_row(struct page *page, const struct hub *hub, const char *name, 
 }
 
 /* put_calls - how many calls a row with this text would have */
-static void put_calls(struct page *page, const struct hub *hub, const struct hub_text *text)
+static void put_calls(struct page *page, const struct hub_text *text)
 {
-	const bool is_prefix = false;
-	const struct xref_query query = {.callee = hub->callee,
-					 .slot = hub->slot,
-					 .arg = hub->arg,
-					 .texts = &text->text,
-					 .is_prefix = &is_prefix,
-					 .text_cnt = 1};
-	struct xref_site *sites = NULL;
-	size_t count = 0, undecided = 0;
-	char err[256], said[64];
-	int ret = -ETIME;
+	char said[64];
 
-	if (clock_ns(CLOCK_MONOTONIC) < page->end_ns)
-		ret = xref_sites(page->xref, &query, &sites, &count, err);
-	for (size_t i = 0; i < count; i++)
-		undecided += !sites[i].is_decided;
-	free(sites);
-	if (ret == -ETIME)
-		snprintf(said, sizeof(said), "%u calls, not checked", text->call_cnt);
-	else if (ret)
-		snprintf(said, sizeof(said), "no call that can be probed");
-	else if (undecided)
-		snprintf(said, sizeof(said), "%zu call%s, %zu undecided", count, count == 1 ? "" : "s", undecided);
-	else
-		snprintf(said, sizeof(said), "%zu call%s", count, count == 1 ? "" : "s");
-	buf_printf(page->out, "#   %-22s ", said);
+	snprintf(said, sizeof(said), "%u call%s", text->call_cnt, text->call_cnt == 1 ? "" : "s");
+	if (text->undecided_cnt)
+		snprintf(said + strlen(said), 32, ", %u undecided", text->undecided_cnt);
+	buf_printf(page->out, "#   %-21s ", said);
 }
 
 static void put_texts(struct page *page, const struct hub *hub)
@@ -258,7 +245,7 @@ static void put_texts(struct page *page, const struct hub *hub)
 	size_t i;
 
 	for (i = 0; i < hub->text_cnt && i < TEXTS_SHOWN && page->out->len < HUBS_ROOM; i++) {
-		put_calls(page, hub, &hub->texts[i]);
+		put_calls(page, &hub->texts[i]);
 		put_key(page->out, hub, hub->texts[i].text);
 		buf_putc(page->out, '\n');
 	}
@@ -276,6 +263,7 @@ static void put_hub(struct page *page, const struct hub *hub, bool is_active)
 		hub_name(name, page, hub);
 		put_function(page, hub, name, off);
 		put_row(page, hub, name, is_active);
+		buf_printf(page->out, "# Calls with a constant text, and the key of a row of such calls:\n");
 	} else {
 		buf_puts(page->out, "# It has too few texts of its own to be found by a vote.\n");
 	}
@@ -376,9 +364,10 @@ static void put_all_names(struct page *page)
 		add_name(symbol.is_function ? &functions : &variables, symbol.name);
 	put_names(page, "Functions with a name: `symbol = \"NAME\"` probes entry or return", &functions);
 	put_names(page, "Variables with a name: `&NAME` in an expression", &variables);
-	put_names(page,
-		  "Imported functions: `import = \"NAME\"` in a [function], for its calls; `stub = \"NAME\"` for its return",
-		  &imports);
+	put_names(
+	    page,
+	    "Imported functions: `import = \"NAME\"` in a [function], for its calls; `stub = \"NAME\"` for its return",
+	    &imports);
 }
 
 /* survey_write - everything about one file. 0 or -errno with a reason in err. */
@@ -392,9 +381,7 @@ static int survey_write(struct buf *out, const char *path, const struct elf_imag
 	if (!ret)
 		ret = hubs_find(&hubs, xref, elf, clock_ns(CLOCK_MONOTONIC) + LOOK_NS, err);
 	if (!ret) {
-		page.xref = xref;
 		page.hubs = hubs;
-		page.end_ns = clock_ns(CLOCK_MONOTONIC) + LOOK_NS;
 		put_head(&page, path);
 		put_hubs(&page);
 		put_all_names(&page);

@@ -14,15 +14,25 @@
 #include "target/elf_names.h"
 #include "target/xref_index.h"
 
-#define PASSES_MAX      ((size_t)1 << 20) /* only a made-up file has more */
-#define VOTES_TRIED_MAX 64                /* texts of one hub */
-#define VOTES_MIN       3
+#define PASSES_MAX ((size_t)1 << 20) /* only a made-up file has more */
+#define TEXTS_MAX  ((size_t)1 << 18)
+#define ADDRS_MAX  16 /* of one text */
+#define STUB_SIZE  16 /* bytes of a PLT stub */
+#define VOTES_MIN  3
+
+#define NOBODY UINT64_MAX /* no callee, or several */
 
 /* A call that a text reaches. */
 struct pass {
 	uint64_t callee; /* address of the function; of an imported one that of its slot */
 	int arg;
-	size_t text; /* index into xref->texts */
+	size_t text; /* number of the text */
+	uint64_t addr;
+};
+
+/* A text, and where it stands in the order of texts: the linker merges equal ones, but not all. */
+struct numbered {
+	const char *string;
 	uint64_t addr;
 };
 
@@ -30,7 +40,11 @@ struct survey {
 	const struct xref *xref;
 	const struct elf_image *elf;
 	uint64_t end_ns; /* when to stop */
-	size_t text;     /* that is followed now */
+	/* All texts, by what they say and by their addresses. The number of a text is the place of its first address.
+	 */
+	struct numbered *texts;
+	size_t text_cnt, text;  /* text: the number of the one that is followed now */
+	uint64_t (*callees)[6]; /* by text and argument: who gets it there; 0 nobody, NOBODY several */
 	XREF_ARRAY(struct pass) passes;
 	XREF_ARRAY(struct elf_import_name) stubs; /* by the address of the stub */
 	XREF_ARRAY(struct elf_import_name) slots; /* by the address of the slot */
@@ -49,9 +63,10 @@ static bool is_code(const char *text)
 static unsigned score_text(const char *text)
 {
 	static const char *const words[] = {
-	    "accept",  "auth",	"banner", "bounce", "connect", "defer",	    "deliver",	"denied", "fail",   "greylist",
-	    "log in",  "login", "lost",	  "mailbox", "message", "password", "queue",	"quota",  "recipient", "refuse",
-	    "reject",  "relay", "sender", "session", "ssl",	"time out", "timed out", "timeout", "tls",     "too many",
+	    "accept", "auth",     "banner",    "bounce",  "connect", "defer",    "deliver", "denied",
+	    "fail",   "greylist", "log in",    "login",   "lost",    "mailbox",  "message", "password",
+	    "queue",  "quota",    "recipient", "refuse",  "reject",  "relay",    "sender",  "session",
+	    "ssl",    "time out", "timed out", "timeout", "tls",     "too many",
 	};
 	unsigned score = is_code(text) ? 2 : 0;
 
@@ -101,18 +116,16 @@ static const struct elf_import_name *import_of_stub(const struct survey *survey,
 {
 	const struct elf_import_name key = {.stub = addr};
 
-	return survey->stubs.count
-		   ? bsearch(&key, survey->stubs.items, survey->stubs.count, sizeof(key), compare_stubs)
-		   : NULL;
+	return survey->stubs.count ? bsearch(&key, survey->stubs.items, survey->stubs.count, sizeof(key), compare_stubs)
+				   : NULL;
 }
 
 static const struct elf_import_name *import_of_slot(const struct survey *survey, uint64_t addr)
 {
 	const struct elf_import_name key = {.slot = addr};
 
-	return survey->slots.count
-		   ? bsearch(&key, survey->slots.items, survey->slots.count, sizeof(key), compare_slots)
-		   : NULL;
+	return survey->slots.count ? bsearch(&key, survey->slots.items, survey->slots.count, sizeof(key), compare_slots)
+				   : NULL;
 }
 
 static bool is_function_start(const struct survey *survey, uint64_t addr)
@@ -125,46 +138,94 @@ static bool is_function_start(const struct survey *survey, uint64_t addr)
 static void note_pass(struct survey *survey, const struct x86_insn *insn, uint32_t registers)
 {
 	const struct elf_import_name *import = import_of_stub(survey, insn->target);
+	uint64_t callee = import ? import->slot : insn->target, *known;
 
-	for (int arg = 0; arg < 6 && survey->passes.count < PASSES_MAX; arg++)
-		if (registers & X86_BIT(x86_argument(arg)))
-			XREF_ADD(&survey->passes, (struct pass){.callee = import ? import->slot : insn->target,
-								.arg = arg,
-								.text = survey->text,
-								.addr = insn->addr});
+	for (int arg = 0; arg < 6 && survey->passes.count < PASSES_MAX; arg++) {
+		if (!(registers & X86_BIT(x86_argument(arg))))
+			continue;
+		known = &survey->callees[survey->text][arg];
+		*known = *known && *known != callee ? NOBODY : callee;
+		XREF_ADD(&survey->passes,
+			 (struct pass){.callee = callee, .arg = arg, .text = survey->text, .addr = insn->addr});
+	}
 }
 
 static bool see_call(void *context, const struct x86_insn *insn, uint32_t registers)
 {
 	struct survey *survey = context;
-	bool is_direct = insn->kind == X86_CALL || (insn->kind == X86_JUMP && is_function_start(survey, insn->target));
-	bool is_slot = (insn->kind == X86_CALL_INDIRECT || insn->kind == X86_JUMP_INDIRECT) &&
-		       import_of_slot(survey, insn->target);
+	const struct elf_import_name *import;
+	bool is_call = insn->kind == X86_CALL;
 
-	if (is_direct || is_slot)
+	if (insn->kind == X86_JUMP)
+		is_call = import_of_stub(survey, insn->target) || is_function_start(survey, insn->target);
+	if (insn->kind == X86_CALL_INDIRECT || insn->kind == X86_JUMP_INDIRECT) {
+		import = import_of_slot(survey, insn->target);
+		if (import && import->stub && insn->addr - import->stub < STUB_SIZE)
+			return true; /* the stub's own jump is no call */
+		is_call = import;
+	}
+	if (is_call)
 		note_pass(survey, insn, registers);
-	return is_direct || is_slot;
+	return is_call;
+}
+
+static int compare_numbered(const void *left, const void *right)
+{
+	const struct numbered *a = left, *b = right;
+	int order = strcmp(a->string, b->string);
+
+	return order ? order : (a->addr > b->addr) - (a->addr < b->addr);
+}
+
+/* number_texts - true: all of them */
+static bool number_texts(struct survey *survey)
+{
+	const struct xref *xref = survey->xref;
+
+	survey->texts = xrealloc_array(NULL, xref->texts.count, sizeof(*survey->texts));
+	for (size_t i = 0; i < xref->texts.count && survey->text_cnt < TEXTS_MAX; i++)
+		if (*xref->texts.items[i].string)
+			survey->texts[survey->text_cnt++] =
+			    (struct numbered){xref->texts.items[i].string, xref->texts.items[i].addr};
+	if (survey->text_cnt)
+		qsort(survey->texts, survey->text_cnt, sizeof(*survey->texts), compare_numbered);
+	survey->callees = xrealloc_array(NULL, survey->text_cnt, sizeof(*survey->callees));
+	memset(survey->callees, 0, survey->text_cnt * sizeof(*survey->callees));
+	return survey->text_cnt < TEXTS_MAX;
+}
+
+/* first_constant - the first of the constants that are not below `value` */
+static size_t first_constant(const struct xref *xref, uint64_t value)
+{
+	size_t low = 0, high = xref->constants.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (xref->constants.items[middle].value < value)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 /* follow_texts - true: all of them */
 static bool follow_texts(struct survey *survey)
 {
 	const struct xref *xref = survey->xref;
-	size_t mask_size = xref->labels.count * sizeof(uint32_t), next = 0;
 	struct flow_work work = {.masks = xrealloc_array(NULL, xref->labels.count, sizeof(*work.masks))};
 	bool is_all = true;
 
-	for (size_t i = 0; i < xref->texts.count && is_all; i++) {
-		uint64_t addr = xref->texts.items[i].addr;
+	for (size_t i = 0; i < survey->text_cnt && is_all; i++) {
+		uint64_t addr = survey->texts[i].addr;
 
-		if (!*xref->texts.items[i].string)
-			continue;
-		memset(work.masks, 0, mask_size);
-		survey->text = i;
-		while (next < xref->constants.count && xref->constants.items[next].value < addr)
-			next++;
-		for (; next < xref->constants.count && xref->constants.items[next].value == addr && is_all; next++)
-			is_all = !flow_forward(xref, xref->constants.items[next].addr, &work, see_call, survey);
+		if (!i || strcmp(survey->texts[i].string, survey->texts[i - 1].string) != 0)
+			survey->text = i;
+		memset(work.masks, 0, xref->labels.count * sizeof(*work.masks));
+		for (size_t k = first_constant(xref, addr);
+		     k < xref->constants.count && xref->constants.items[k].value == addr && is_all; k++)
+			is_all = !flow_forward(xref, xref->constants.items[k].addr, &work, see_call, survey);
 		is_all = is_all && survey->passes.count < PASSES_MAX && clock_ns(CLOCK_MONOTONIC) < survey->end_ns;
 	}
 	free(work.masks);
@@ -186,13 +247,6 @@ static int compare_passes(const void *left, const void *right)
 	return (a->addr > b->addr) - (a->addr < b->addr);
 }
 
-static int compare_texts(const void *left, const void *right)
-{
-	const struct hub_text *a = left, *b = right;
-
-	return strcmp(a->text, b->text);
-}
-
 static int compare_scores(const void *left, const void *right)
 {
 	const struct hub_text *a = left, *b = right;
@@ -202,37 +256,52 @@ static int compare_scores(const void *left, const void *right)
 	return strcmp(a->text, b->text);
 }
 
-/* merge_texts - one text can stand at several addresses */
-static void merge_texts(struct hub *hub)
+/* add_call - count one of the calls that a text reaches, unless it turns out that other values arrive there */
+static void add_call(struct hub_text *text, const struct survey *survey, const struct pass *pass)
 {
-	size_t kept = 0;
+	uint64_t addrs[ADDRS_MAX];
+	struct wanted wanted = {.items = addrs};
+	unsigned arriving = ARRIVES_UNKNOWN;
 
-	qsort(hub->texts, hub->text_cnt, sizeof(*hub->texts), compare_texts);
-	for (size_t i = 0; i < hub->text_cnt; i++) {
-		if (kept && !strcmp(hub->texts[kept - 1].text, hub->texts[i].text))
-			hub->texts[kept - 1].call_cnt += hub->texts[i].call_cnt;
-		else
-			hub->texts[kept++] = hub->texts[i];
+	for (size_t i = pass->text; i < survey->text_cnt && wanted.count < ADDRS_MAX; i++) {
+		if (strcmp(survey->texts[i].string, text->text) != 0)
+			break;
+		addrs[wanted.count++] = survey->texts[i].addr;
 	}
-	hub->text_cnt = kept;
+	if (clock_ns(CLOCK_MONOTONIC) < survey->end_ns)
+		arriving = flow_arriving(survey->xref, pass->addr, x86_argument(pass->arg), &wanted);
+	text->call_cnt += arriving != ARRIVES_OTHER;
+	text->undecided_cnt += arriving != ARRIVES_OTHER && arriving != ARRIVES_WANTED;
 }
 
 /* read_hub - what the passes of one callee in one argument make */
-static void read_hub(struct hub *hub, const struct xref *xref, const struct pass *passes, size_t count)
+static void read_hub(struct hub *hub, const struct survey *survey, const struct pass *passes, size_t count)
 {
 	*hub = (struct hub){.arg = passes->arg, .texts = xrealloc_array(NULL, count, sizeof(*hub->texts))};
 	for (size_t i = 0; i < count; i++) {
-		if (i && passes[i].text == passes[i - 1].text) {
-			hub->texts[hub->text_cnt - 1].call_cnt += passes[i].addr != passes[i - 1].addr;
+		struct hub_text *text;
+
+		if (i && passes[i].text == passes[i - 1].text)
 			continue;
-		}
-		hub->texts[hub->text_cnt++] =
-		    (struct hub_text){.text = xref->texts.items[passes[i].text].string, .call_cnt = 1};
+		text = &hub->texts[hub->text_cnt++];
+		*text = (struct hub_text){.text = survey->texts[passes[i].text].string,
+					  .is_own = survey->callees[passes[i].text][hub->arg] == passes->callee};
+		text->score = score_text(text->text);
+		hub->score += text->score && is_sentence(text->text);
 	}
-	merge_texts(hub);
-	for (size_t i = 0; i < hub->text_cnt; i++) {
-		hub->texts[i].score = score_text(hub->texts[i].text);
-		hub->score += hub->texts[i].score && is_sentence(hub->texts[i].text);
+}
+
+/* finish_hub - the calls of the hub's texts, and their order */
+static void finish_hub(struct hub *hub, const struct survey *survey, const struct pass *passes, size_t count)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		bool is_next = i && passes[i].text != passes[i - 1].text;
+
+		at += is_next;
+		if (!i || is_next || passes[i].addr != passes[i - 1].addr)
+			add_call(&hub->texts[at], survey, &passes[i]);
 	}
 	qsort(hub->texts, hub->text_cnt, sizeof(*hub->texts), compare_scores);
 }
@@ -262,6 +331,8 @@ static bool name_hub(struct hub *hub, const struct survey *survey, uint64_t call
 		hub->call_cnt = count_edges(survey->xref, callee);
 		return is_function_start(survey, callee);
 	}
+	if (!strcmp(import->name, "__stack_chk_fail")) /* takes nothing: what is in the registers is left over */
+		return false;
 	hub->import = import->name;
 	hub->callee = import->stub;
 	hub->slot = import->slot;
@@ -275,16 +346,17 @@ static void take_callee(struct hubs *hubs, size_t *cap, const struct survey *sur
 			size_t count)
 {
 	struct hub best = {0}, hub;
+	size_t first = 0, last = 0;
 
 	for (size_t i = 0, end; i < count; i = end) {
 		for (end = i; end < count && passes[end].arg == passes[i].arg;)
 			end++;
-		if (end - i < HUB_TEXTS_MIN)
-			continue;
-		read_hub(&hub, survey->xref, passes + i, end - i);
+		read_hub(&hub, survey, passes + i, end - i);
 		if (hub.text_cnt >= HUB_TEXTS_MIN && (!best.texts || is_better(&hub, &best))) {
 			free(best.texts);
 			best = hub;
+			first = i;
+			last = end;
 		} else {
 			free(hub.texts);
 		}
@@ -295,6 +367,7 @@ static void take_callee(struct hubs *hubs, size_t *cap, const struct survey *sur
 		free(best.texts);
 		return;
 	}
+	finish_hub(&best, survey, passes + first, last - first);
 	if (hubs->count == *cap) {
 		*cap = *cap ? 2 * *cap : 64;
 		hubs->items = xrealloc_array(hubs->items, *cap, sizeof(*hubs->items));
@@ -346,15 +419,6 @@ static void find_symbols(struct hubs *hubs, const struct elf_image *elf)
 		}
 }
 
-/* is_own - does this text, in this argument, go to no other function? */
-static bool is_own(const struct hub *hub, const struct xref *xref, const char *text)
-{
-	uint64_t addr;
-	char err[256];
-
-	return !xref_vote(xref, hub->arg, &text, 1, 1, &addr, err) && addr == hub->callee;
-}
-
 static bool is_ballot(const char *text)
 {
 	size_t len = strlen(text);
@@ -367,14 +431,13 @@ static bool is_ballot(const char *text)
 	return true;
 }
 
-static void find_votes(struct hub *hub, const struct survey *survey)
+static void find_votes(struct hub *hub, const struct xref *xref)
 {
-	const struct xref *xref = survey->xref;
 	uint64_t addr;
 	char err[256];
 
-	for (size_t i = 0; i < hub->text_cnt && i < VOTES_TRIED_MAX && hub->vote_cnt < HUB_VOTES_MAX; i++)
-		if (clock_ns(CLOCK_MONOTONIC) < survey->end_ns && is_ballot(hub->texts[i].text) && is_own(hub, xref, hub->texts[i].text))
+	for (size_t i = 0; i < hub->text_cnt && hub->vote_cnt < HUB_VOTES_MAX; i++)
+		if (hub->texts[i].is_own && is_ballot(hub->texts[i].text))
 			hub->votes[hub->vote_cnt++] = hub->texts[i].text;
 	hub->vote_min = (unsigned)(hub->vote_cnt + 1) / 2;
 	if (hub->vote_cnt < VOTES_MIN ||
@@ -396,14 +459,17 @@ int hubs_find(struct hubs **out, const struct xref *xref, const struct elf_image
 	hubs = xrealloc_array(NULL, 1, sizeof(*hubs));
 	*hubs = (struct hubs){0};
 	list_imports(&survey);
-	hubs->is_cut = !follow_texts(&survey);
+	hubs->is_cut = !number_texts(&survey);
+	hubs->is_cut |= !follow_texts(&survey);
 	take_callees(hubs, &survey);
 	find_symbols(hubs, elf);
 	for (size_t i = 0; i < hubs->count && i < HUBS_NAMED_MAX; i++)
-		if (!hubs->items[i].import && !hubs->items[i].symbol)
-			find_votes(&hubs->items[i], &survey);
+		if (!hubs->items[i].import && !hubs->items[i].symbol && clock_ns(CLOCK_MONOTONIC) < end_ns)
+			find_votes(&hubs->items[i], xref);
 	hubs->is_cut |= clock_ns(CLOCK_MONOTONIC) >= end_ns;
 	free(survey.passes.items);
+	free(survey.texts);
+	free(survey.callees);
 	free(survey.slots.items);
 	free(survey.stubs.items);
 	*out = hubs;

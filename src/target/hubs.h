@@ -5,14 +5,15 @@
 #define MAILGAUGE_HUBS_H
 #include "target/xref.h"
 
-#define HUB_TEXTS_MIN 5 /* different texts that make a callee a hub */
-#define HUB_VOTES_MAX 8
+#define HUB_TEXTS_MIN  5 /* different texts that make a callee a hub */
+#define HUB_VOTES_MAX  8
 #define HUBS_NAMED_MAX 64 /* of so many the name or votes are looked for */
 
 struct hub_text {
-	const char *text; /* owned by the image */
-	unsigned score;   /* how much it tells of mail, 0 nothing */
-	unsigned call_cnt; /* calls that it reaches */
+	const char *text;                 /* owned by the image */
+	unsigned score;                   /* how much it tells of mail, 0 nothing */
+	unsigned call_cnt, undecided_cnt; /* calls that it reaches; those that other values reach too */
+	bool is_own;                      /* no other function gets it in this argument */
 };
 
 struct hub {
@@ -26,7 +27,7 @@ struct hub {
 	unsigned vote_min;
 	struct hub_text *texts; /* the most telling ones first */
 	size_t text_cnt;
-	unsigned score;   /* texts that are more than a word and tell of mail */
+	unsigned score;    /* texts that are more than a word and tell of mail */
 	unsigned call_cnt; /* all calls of it, whatever they pass */
 };
 
