@@ -207,7 +207,7 @@ static void put_function(struct page *page, const struct hub *hub, const char *n
 	}
 	buf_printf(out, "vote = { arg = %d, min = %u, texts = [", hub->arg, hub->vote_min);
 	for (size_t i = 0; i < hub->vote_cnt; i++) {
-		buf_printf(out, "%s\n%s  ", i ? "," : "", off);
+		buf_printf(out, "%s\n%s\t", i ? "," : "", off);
 		put_text(out, hub->votes[i], strlen(hub->votes[i]));
 	}
 	buf_puts(out, "] }\n");
