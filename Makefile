@@ -111,8 +111,8 @@ run: ## count this host's mail servers; where none runs, start throw-away ones (
 
 check: ## all tests (root); installs what they need
 	$(Q)scripts/deps.sh check
-	$(Q)$(MAKE) all
-	$(Q)$(MAKE) -j3 --output-sync=target lint unit fuzz-short bpf-tests exporters
+	$(Q)$(MAKE) all lint
+	$(Q)$(MAKE) -j3 --output-sync=target unit fuzz-short bpf-tests exporters
 	$(Q)$(MAKE) servers
 
 SAMPLES := $(BUILD)/samples/.made
