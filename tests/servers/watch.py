@@ -25,11 +25,8 @@ class _Log:
         teller, self._events = {
             "postfix": (truth.Postfix, truth.POSTFIX_EVENTS),
             "dovecot": (truth.Dovecot, truth.DOVECOT_EVENTS),
-<<<<<<< HEAD
-            "opensmtpd": (truth.OpenSmtpd, truth.OPENSMTPD_EVENTS),
-=======
             "exim": (truth.Exim, truth.EXIM_EVENTS),
->>>>>>> wt-exim
+            "opensmtpd": (truth.OpenSmtpd, truth.OPENSMTPD_EVENTS),
         }[server]
         self._text = lambda: _LOGS[server](bed)
         self._told, self._truth = 0, teller()
