@@ -197,10 +197,10 @@ def _dns_name(name):
 
 
 class NameServer:
-    """Answers from `zone`: {name: {"A": [addresses], "MX": [(preference, host)]}}; other names do not exist.
+    """Answers from `zone`: {name: {"A": [addresses], "MX": [(preference, host)], "PTR": [names]}}; other names do not exist.
     delay_s: how long it thinks about each question."""
 
-    TYPES = {1: "A", 15: "MX"}
+    TYPES = {1: "A", 12: "PTR", 15: "MX"}
 
     def __init__(self, bed, zone, address="127.0.0.1"):
         self._zone = zone
@@ -231,6 +231,8 @@ class NameServer:
 
     @staticmethod
     def _data(kind, value):
+        if kind == 12:
+            return _dns_name(value)
         return socket.inet_aton(value) if kind == 1 else struct.pack(">H", value[0]) + _dns_name(value[1])
 
 
