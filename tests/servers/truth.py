@@ -210,3 +210,47 @@ class OpenSmtpd:
 
     def counts(self):
         return self.seen.copy()
+
+
+# ---- Exim
+
+EXIM_LINES = {
+    "smtp.connection-start": r"SMTP connection from .*TCP/IP connection count",
+    "smtp.rejected": r" (temporarily )?rejected (connection in|EHLO or HELO|MAIL <|RCPT|DATA|after DATA|AUTH|VRFY|EXPN|ETRN|STARTTLS)|refused connection from",
+    "smtp.relay-not-allowed": r" rejected RCPT .*: relay not permitted",
+    "smtp.mailbox-does-not-exist": r" rejected RCPT .*: Unrouteable address",
+    "smtp.rcpt-to-greylisted": r" temporarily rejected RCPT .*Greylisted",
+    "smtp.rate-limit-exceeded": r" rejected .*rate limit exceeded",
+    "smtp.concurrency-limit-exceeded": r"refused: too many connections from that IP",
+    "smtp.too-many-recipients": r"too many recipients: ",
+    "smtp.too-many-messages": r"too many messages in one connection",
+    "smtp.message-too-large": r"message too big",
+    "smtp.time-limit-exceeded": r" timeout .*connection from",
+    "smtp.invalid-command": r"SMTP syntax error in .* unrecognized command",
+    "smtp.auth-mechanism-not-supported": r"authentication mechanism not supported",
+    "auth.failed": r"authenticator failed for .*: 535 ",
+    "auth.sasl-aborted": r"authenticator failed for .*: 501 Authentication cancelled",
+    "queue.queue-message": r"<= \S+ H=(?!.* A=)",
+    "queue.queue-message-authenticated": r"<= \S+ H=.* A=",
+    "queue.local-submission": r"<= (?!<> R=)\S+ U=",
+    "delivery.delivered": r" [=-]> (?!blackhole)\S+ ",
+    "delivery.failed": r" \*\* \S+ ",
+    "delivery.deferred": r" == (?!.*defer \(-5[1-9]\))",
+    "delivery.auth-failed": r"authenticator failed H=",
+    "queue.message-removed": r" Completed",
+}
+EXIM_EVENTS = {*EXIM_LINES}
+
+
+class Exim:
+    """The same of Exim's log: EXIM_EVENTS."""
+
+    def __init__(self):
+        self.seen = collections.Counter()
+
+    def add(self, line):
+        for event, pattern in EXIM_LINES.items():
+            self.seen[event] += bool(re.search(pattern, line))
+
+    def counts(self):
+        return self.seen.copy()
