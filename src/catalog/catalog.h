@@ -45,7 +45,8 @@ struct function_def {
 	size_t use_text_cnt;
 	const char **without_texts; /* ... and of none of these */
 	size_t without_text_cnt;
-	const char *table_text; /* what a table of constant pointers has `table_slot` places behind this text, or NULL */
+	const char
+	    *table_text; /* what a table of constant pointers has `table_slot` places behind this text, or NULL */
 	unsigned table_slot;
 	uint64_t size_min, size_max; /* bytes of code that a function found by its texts must have; 0, 0: any */
 	struct recorded_def *recorded;
@@ -239,7 +240,7 @@ struct constant_match {
 struct probe_def {
 	const char *id;                     /* name of a [[probe]] that others refer to, or NULL */
 	const struct probe_def *instead_of; /* only where that one was not found; never in a circle */
-	const struct object_def *object; /* NULL for WHERE_EXIT */
+	const struct object_def *object;    /* NULL for WHERE_EXIT */
 	enum where_kind where;
 	enum when_kind when;
 	const char **symbols; /* WHERE_SYMBOL: alternatives, newest server first; WHERE_STUB: one */

@@ -93,8 +93,7 @@ static int check_number(struct parser *parser, const struct cond_def *cond, size
 	if (cond->op == COND_PREFIX || cond->op == COND_CONTAINS)
 		return parser_fail(parser, op_offset, "numbers are compared by == != < >=");
 	if (value->kind == VALUE_AND && (cond->number & ~value->number))
-		return parser_fail(parser, parser->token.offset,
-				   "the value is never that: it has only bits of 0x%llx",
+		return parser_fail(parser, parser->token.offset, "the value is never that: it has only bits of 0x%llx",
 				   (unsigned long long)value->number);
 	number_range(value, &min, &max);
 	if (cond->number < min || cond->number > max)

@@ -105,9 +105,24 @@ static unsigned cie_encoding(struct cursor cie)
 	return augmentation_encoding(letters + 1, cie);
 }
 
+/* is_part - do the function's instructions say anything about its very first byte? `body` stands at the augmentation's
+ * data. Of a function that is called the first one always goes ahead. DWARF 5, 6.4.2 "Call Frame Instructions". */
+static bool is_part(struct cursor body)
+{
+	enum { NOP = 0, SET_LOC = 1, ADVANCE_LOC4 = 4, HIGH_BITS = 0xc0, ADVANCE_LOC = 0x40 };
+	uint64_t size = take(&body, 1), insn;
+
+	if (size & 0x80) /* longer than any that there is */
+		return false;
+	skip(&body, size);
+	insn = take(&body, 1);
+	return !body.failed && insn != NOP && !(insn >= SET_LOC && insn <= ADVANCE_LOC4) &&
+	       (insn & HIGH_BITS) != ADVANCE_LOC;
+}
+
 /* read_fde - `id` is where the distance to the CIE stands, `body` what follows */
 static bool read_fde(struct frames *frames, const unsigned char *id, uint64_t distance, struct cursor body,
-		     uint64_t *addr, uint64_t *size)
+		     uint64_t *addr, uint64_t *size, bool *is_split)
 {
 	if (distance > (uint64_t)(id - frames->base))
 		return false;
@@ -122,11 +137,12 @@ static bool read_fde(struct frames *frames, const unsigned char *id, uint64_t di
 	*addr = frames->encoding & PE_PCREL ? frames->addr + (uint64_t)(body.p - frames->base) : 0;
 	*addr += take_encoded(&body, frames->encoding);
 	*size = take_encoded(&body, frames->encoding);
+	*is_split = is_part(body);
 	return !body.failed;
 }
 
 void eh_frame_read(const unsigned char *bytes, size_t size, uint64_t addr, bool is_bounded,
-		   void (*add)(void *context, uint64_t addr, uint64_t size), void *context)
+		   void (*add)(void *context, uint64_t addr, uint64_t size, bool is_part), void *context)
 {
 	struct frames frames = {.base = bytes, .end = bytes + size, .addr = addr};
 	struct cursor cur = {bytes, bytes + size, false}, body;
@@ -134,12 +150,14 @@ void eh_frame_read(const unsigned char *bytes, size_t size, uint64_t addr, bool 
 	while (take_entry(&cur, &body)) {
 		const unsigned char *id = body.p;
 		uint64_t distance, func_addr, func_size;
+		bool is_split;
 
 		if (body.p == body.end && !is_bounded)
 			break;
 		distance = take(&body, 4);
-		if (!body.failed && distance && read_fde(&frames, id, distance, body, &func_addr, &func_size))
-			add(context, func_addr, func_size);
+		if (!body.failed && distance &&
+		    read_fde(&frames, id, distance, body, &func_addr, &func_size, &is_split))
+			add(context, func_addr, func_size, is_split);
 	}
 }
 

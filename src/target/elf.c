@@ -164,6 +164,19 @@ bool elf_is_gap(const struct elf_image *elf, uint64_t addr)
 	return ranges_find(&elf->gaps, addr) != NULL;
 }
 
+bool elf_is_part(const struct elf_image *elf, uint64_t addr)
+{
+	return ranges_find(&elf->parts, addr) != NULL;
+}
+
+bool elf_is_plt(const struct elf_image *elf, uint64_t addr)
+{
+	for (size_t i = 0; !elf->plts.count && i < elf->import_cnt; i++)
+		if (elf->imports[i].stub == addr)
+			return true;
+	return ranges_find(&elf->plts, addr) != NULL;
+}
+
 const char *elf_string(const struct elf_image *elf, uint64_t addr)
 {
 	uint64_t avail = 0;
@@ -328,12 +341,15 @@ static void find_texts(struct elf_image *elf)
 
 /* ---- functions */
 
-static void add_function(void *context, uint64_t addr, uint64_t size)
+static void add_function(void *context, uint64_t addr, uint64_t size, bool is_part)
 {
 	struct elf_image *elf = context;
 
-	if (size && elf_is_code(elf, addr, size))
-		ranges_add(&elf->functions, addr, size);
+	if (!size || !elf_is_code(elf, addr, size))
+		return;
+	ranges_add(&elf->functions, addr, size);
+	if (is_part)
+		ranges_add(&elf->parts, addr, size);
 }
 
 /* add_gaps - what no function covers in text range `text`; functions from *next on are behind the ranges before.
@@ -374,6 +390,7 @@ static void read_functions(struct elf_image *elf, const Elf64_Phdr *hdr)
 	if (bytes)
 		eh_frame_read(bytes, is_bounded ? elf->eh_frame.size : avail, addr, is_bounded, add_function, elf);
 	ranges_separate(&elf->functions);
+	ranges_separate(&elf->parts);
 	count = elf->functions.count;
 	for (size_t i = 0; i < elf->texts.count; i++)
 		add_gaps(elf, &elf->texts.items[i], &next, count);
@@ -502,6 +519,7 @@ void elf_free(struct elf_image **elf)
 	free((*elf)->debug_data);
 	free((*elf)->pointers);
 	free((*elf)->gaps.items);
+	free((*elf)->parts.items);
 	free((*elf)->functions.items);
 	free((*elf)->plts.items);
 	free((*elf)->texts.items);

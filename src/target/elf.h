@@ -75,6 +75,10 @@ int elf_function_at(const struct elf_image *elf, uint64_t addr, struct elf_range
 /* elf_is_gap - is `addr` in one of the stretches that .eh_frame leaves out? Where functions begin there is not known.
  */
 bool elf_is_gap(const struct elf_image *elf, uint64_t addr);
+/* elf_is_part - does .eh_frame show that the function there is a part that was split off another one? */
+bool elf_is_part(const struct elf_image *elf, uint64_t addr);
+/* elf_is_plt - is `addr` a PLT stub, by its section, or without section headers by what it does? */
+bool elf_is_plt(const struct elf_image *elf, uint64_t addr);
 
 /* elf_bytes - pointer to `size` bytes at address `addr`, or NULL when they are not all in the file */
 const unsigned char *elf_bytes(const struct elf_image *elf, uint64_t addr, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* elf_image.h - owns the inside of struct elf_image, for elf.c (headers, bytes, functions), elf_symbols.c (symbols,
- * imports, PLT stubs), elf_pointers.c (constant pointers in data) and elf_debug.c (separate debug files); private to
- * these. */
+ * imports, PLT stubs), elf_pointers.c (constant pointers in data), elf_debug.c (separate debug files) and elf_names.c
+ * (lists of names); private to these. */
 #ifndef MAILGAUGE_ELF_IMAGE_H
 #define MAILGAUGE_ELF_IMAGE_H
 #include <elf.h>
@@ -46,8 +46,8 @@ struct elf_image {
 	uint32_t debug_crc;     /* its checksum */
 	struct import *imports; /* by slot */
 	size_t import_cnt, import_cap;
-	struct ranges texts, plts, functions, gaps; /* gaps are functions, too */
-	struct elf_pointer *pointers;               /* by place */
+	struct ranges texts, plts, functions, gaps, parts; /* gaps and parts are functions, too */
+	struct elf_pointer *pointers;                      /* by place */
 	size_t pointer_cnt, pointer_cap;
 	struct elf_range eh_frame; /* by its section header; size 0: none */
 	char build_id[2 * ELF_BUILD_ID_MAX + 1];

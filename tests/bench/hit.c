@@ -86,7 +86,7 @@ struct bench_case {
 #define LINE(...) #__VA_ARGS__ "\n"
 #define SELF      LINE([object.self]) LINE(file = "bench-hit")
 #define AT_ENTRY  "[[probe]]\nobject = \"self\"\nsymbol = \"bench_entry\"\n"
-#define AT_CALL            \
+#define AT_CALL              \
 	LINE([function.log]) \
 	LINE(symbol = "bench_log") "[[probe]]\nobject = \"self\"\ncall = \"log\"\narg0 = \"a constant text\"\n"
 #define LAYOUT              \

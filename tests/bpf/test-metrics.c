@@ -310,6 +310,8 @@ static void test_exit_rules(void **state)
 		tell(&worker, "hhhhr");
 		tell(&worker, "hH");
 		assert_int_equal(bed_samples(&bed, "toy.held"), i != 1);
+		assert_int_equal(bed_value(&bed, "mailgauge.probe.hits"), 7);
+		assert_int_equal(bed_value(&bed, "mailgauge.store.failures"), 0);
 		end_worker(&worker, SIGKILL);
 		end_worker(&old, 0);
 		got = bed_counts(&bed);

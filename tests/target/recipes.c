@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* recipes.c - recipes FILE: answer questions about one file. Each line of the input is one, its fields separated by
- * tabs; in a text, \n, \r, \t and \\ stand for what they do in C. Each answer is one line of JSON.
+/* recipes.c - recipes FILE [memory]: answer questions about one file. Each line of the input is one, its fields
+ *separated by tabs; in a text, \n, \r, \t and \\ stand for what they do in C. Each answer is one line of JSON.
  *
  *	uses TEXT... [! TEXT...]	the function that uses these texts, and not those
  *	table TEXT SLOT			the function in a row of a table
@@ -10,7 +10,10 @@
  *	stub NAME			the PLT stub of an import
  *	functions			bounds of all functions, and whose parts they are
  *	calls				all direct calls and jumps out of a function, as [from, to]
- *	number ADDRESS ARG NUMBER...	calls of the function with such a number */
+ *	number ADDRESS ARG NUMBER...	calls of the function with such a number
+ *	build-id			of the file
+ *
+ * With `memory` it fails if all of it has taken more than MEMORY_MAX. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,6 +24,7 @@
 #include "target/xref_index.h"
 
 #define FIELDS_MAX 1024
+#define MEMORY_MAX 64 /* MiB */
 
 struct question {
 	char *fields[FIELDS_MAX];
@@ -165,6 +169,9 @@ static void reply(const struct elf_image *elf, const struct xref *xref, const st
 		print_functions(elf, xref);
 	} else if (!strcmp(question->fields[0], "calls")) {
 		print_calls(xref);
+	} else if (!strcmp(question->fields[0], "build-id")) {
+		print_text(elf_build_id(elf));
+		putchar('\n');
 	} else if (!strcmp(question->fields[0], "number")) {
 		print_numbers(xref, question);
 	} else {
@@ -176,6 +183,23 @@ static void reply(const struct elf_image *elf, const struct xref *xref, const st
 	}
 }
 
+/* check_memory - 0 when the most that was resident was little enough. Not by getrusage(), which counts what the process
+ * was before exec() as well. */
+static int check_memory(void)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	char line[256];
+	long most_kib = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, "VmHWM:", 6))
+			most_kib = strtol(line + 6, NULL, 10);
+	if (file)
+		fclose(file);
+	fprintf(stderr, "recipes: %ld KiB\n", most_kib);
+	return most_kib < 0 || most_kib > MEMORY_MAX * 1024L;
+}
+
 int main(int argc, char **argv)
 {
 	static struct question question;
@@ -183,7 +207,7 @@ int main(int argc, char **argv)
 	struct xref *xref = NULL;
 	char err[256] = "usage: recipes FILE", *line = NULL;
 	size_t size = 0;
-	int fd = argc == 2 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
+	int fd = argc > 1 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
 
 	if (fd < 0 || elf_open_fd(&elf, fd, err) || xref_new(&xref, elf, err)) {
 		fprintf(stderr, "recipes: %s\n", err);
@@ -196,5 +220,5 @@ int main(int argc, char **argv)
 	free(line);
 	xref_free(&xref);
 	elf_free(&elf);
-	return 0;
+	return argc > 2 ? check_memory() : 0;
 }

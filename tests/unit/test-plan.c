@@ -24,7 +24,9 @@
 	"[server]\nname = \"toy\"\nexe = [\"*/daemon\"]\n[object]\ndaemon = { file = \"daemon*\" }\n" \
 	"other = { file = \"probes*\" }\n"                                                            \
 	"[function.reply]\nvote = { arg = 1, min = 2, texts = [\"354 go ahead\", \"221 bye\", \"250 sender ok\"] }\n"
-#define EVENTS "toy.a = \"One.\"\ntoy.b = \"Two.\"\ntoy.c = \"Three.\"\n"
+#define EVENTS                                                     \
+	"toy.a = \"One.\"\ntoy.b = \"Two.\"\ntoy.c = \"Three.\"\n" \
+	"toy.held = { kind = \"gauge\", unit = \"{thing}\", help = \"H\" }\n"
 #define SENDER "[[probe]]\nobject = \"daemon\"\ncall = \"reply\"\narg1 = \"250 sender ok\"\n"
 /* keeps the second object in use */
 #define OTHER "[[probe]]\nobject = \"other\"\nsymbol = \"no_such_function\"\nevent = \"toy.c\"\n"
@@ -102,6 +104,17 @@ static void tell_point(const struct plan_file *file, const struct plan_point *po
 	buf_putc(out, '\n');
 }
 
+/* without_numbers - what depends on the compiler */
+static char *without_numbers(struct arena *mem, const char *reason)
+{
+	const char *found = strstr(reason, " at 0x"), *has = found ? strstr(found, " has ") : NULL;
+	const char *bytes = has ? strstr(has, " bytes") : NULL;
+
+	if (!bytes)
+		return arena_strdup(mem, reason);
+	return arena_printf(mem, "%.*s at 0xADDR has N%s", (int)(found - reason), reason, bytes);
+}
+
 /* tell - the plan in a line for each thing that matters here; points in the order of the catalog's rows, since their
  * addresses are the compiler's choice */
 static void tell(const struct plan *plan, struct buf *out)
@@ -111,11 +124,18 @@ static void tell(const struct plan *plan, struct buf *out)
 			for (size_t k = 0; k < plan->files[i].point_cnt; k++)
 				if (plan->files[i].points[k].spec == spec)
 					tell_point(&plan->files[i], &plan->files[i].points[k], out);
+	for (size_t i = 0; i < plan->gauge_cnt; i++) {
+		const struct plan_gauge *gauge = &plan->gauges[i];
+
+		for (size_t k = 0; k < gauge->end_event_cnt; k++)
+			buf_printf(out, "end %s: %s [%u values, %zu rules]\n", gauge->key, gauge->end_events[k]->name,
+				   gauge->end.spec.value_cnt, gauge->end.rule_cnt);
+	}
 	for (size_t i = 0; i < plan->series_cnt; i++)
 		buf_printf(out, "series %s\n", plan->series[i].key);
 	for (size_t i = 0; i < plan->miss_cnt; i++)
 		buf_printf(out, "%s %s: %s\n", plan->misses[i].is_partial ? "partly" : "not",
-			   plan->misses[i].event->name, plan->misses[i].reason);
+			   plan->misses[i].event->name, without_numbers(plan->mem, plan->misses[i].reason));
 }
 
 static const struct {
@@ -180,6 +200,45 @@ static const struct {
      "toy.c",
      "daemon-plain: toy.b [1 values, 1 rules, 0 cases]\nseries toy toy.b\n"
      "not toy.a: the file does not use the text \"299 nothing\"\nnot toy.c: disabled in the configuration\n"},
+    {"the function itself, and a constant that it is given: one place, a rule for each address",
+     "[[probe]]\nobject = \"daemon\"\nfunction = \"reply\"\narg1 = [\"221 bye\", \"354 go ahead\"]\nevent = \"toy.a\"\n" SENDER
+     "event = \"toy.b\"\n" OTHER,
+     "toy.c",
+     "daemon-plain: toy.a [1 values, 2 rules, 0 cases]\ndaemon-plain: toy.b [1 values, 1 rules, 0 cases]\n"
+     "series toy toy.a\nseries toy toy.b\nnot toy.c: disabled in the configuration\n"},
+    {"a function of another size is refused",
+     "[function.small]\nsize = [1, 3]\nvote = { arg = 1, min = 2, texts = [\"354 go ahead\", \"221 bye\"] }\n"
+     "[[probe]]\nobject = \"daemon\"\nfunction = \"small\"\nevent = \"toy.a\"\n" SENDER "event = \"toy.b\"\n" OTHER,
+     "toy.c",
+     "daemon-plain: toy.b [1 values, 1 rules, 0 cases]\nseries toy toy.b\n"
+     "not toy.a: function small: what was found at 0xADDR has N bytes, not 1 to 3\n"
+     "not toy.c: disabled in the configuration\n"},
+    {"what is not there is told",
+     "[[probe]]\nobject = \"daemon\"\nstub = \"no_such_import\"\nevent = \"toy.a\"\n" SENDER
+     "rules = [ { if = \"[&no_such_variable] == 1\", count = \"toy.b\" } ]\n" OTHER,
+     "toy.c",
+     "not toy.a: the file has no stub for an imported function no_such_import\n"
+     "not toy.b: the file has no variable no_such_variable\nnot toy.c: disabled in the configuration\n"},
+    {"the end of a process",
+     SENDER "rules = [ { hold = \"toy.held\" } ]\n[[probe]]\nexit = \"toy.held\"\nevent = \"toy.a\"\n" OTHER, "toy.c",
+     "daemon-plain: toy.held [1 values, 1 rules, 0 cases]\nend toy toy.held: toy.a [0 values, 1 rules]\n"
+     "series toy toy.a\nnot toy.c: disabled in the configuration\n"},
+    {"is known also when the gauge is disabled",
+     SENDER "rules = [ { hold = \"toy.held\" } ]\n[[probe]]\nexit = \"toy.held\"\nevent = \"toy.a\"\n" OTHER,
+     "toy.c,toy.held",
+     "daemon-plain: [1 values, 1 rules, 0 cases]\nend toy toy.held: toy.a [0 values, 1 rules]\nseries toy toy.a\n"
+     "not toy.c: disabled in the configuration\nnot toy.held: disabled in the configuration\n"},
+    {"nothing is held for the sake of what is disabled",
+     SENDER "rules = [ { hold = \"toy.held\" } ]\n[[probe]]\nexit = \"toy.held\"\nevent = \"toy.a\"\n" OTHER, "toy.*",
+     "not toy.a: disabled in the configuration\nnot toy.c: disabled in the configuration\n"
+     "not toy.held: disabled in the configuration\n"},
+    {"and not where nobody knows what is held",
+     "[[probe]]\nobject = \"daemon\"\nsymbol = \"no_such\"\nrules = [ { hold = \"toy.held\" } ]\n"
+     "[[probe]]\nexit = \"toy.held\"\nevent = \"toy.a\"\n" SENDER "event = \"toy.b\"\n" OTHER,
+     "toy.c",
+     "daemon-plain: toy.b [1 values, 1 rules, 0 cases]\nseries toy toy.b\n"
+     "not toy.a: no place is known where a process begins to hold it\n"
+     "not toy.c: disabled in the configuration\nnot toy.held: the file has no function no_such\n"},
 };
 
 static void test_rows(void **state)
@@ -267,6 +326,58 @@ static void test_broken_file(void **state)
 	snprintf(err, sizeof(err), "%.60s", w.plan->misses[0].reason);
 	assert_true(*err != '\0');
 	world_close(&w);
+}
+
+/* find_replier - where the function that greets senders is in this build */
+static uint64_t find_replier(char *build_id, size_t size)
+{
+	const char *const texts[] = {"250 sender ok"};
+	int fd = open(SAMPLES_DIR "/daemon-plain", O_RDONLY);
+	struct elf_image *elf;
+	struct xref *xref;
+	char err[256];
+	uint64_t addr;
+
+	assert_int_equal(elf_open_fd(&elf, fd, err), 0);
+	assert_int_equal(xref_new(&xref, elf, err), 0);
+	assert_int_equal(xref_uses(xref, texts, 1, NULL, 0, &addr, err), 0);
+	snprintf(build_id, size, "%s", elf_build_id(elf));
+	assert_true(strlen(build_id) >= 16);
+	xref_free(&xref);
+	elf_free(&elf);
+	close(fd);
+	return addr;
+}
+
+/* A function that was recorded elsewhere in this very build is refused; in other builds nobody has looked. */
+static void test_recorded(void **state)
+{
+	static const struct {
+		bool is_this_build, is_right;
+		size_t points;
+	} rows[] = {{true, true, 1}, {true, false, 0}, {false, false, 1}};
+	char build_id[ELF_BUILD_ID_MAX * 2 + 1];
+	uint64_t addr = find_replier(build_id, sizeof(build_id));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct world w;
+		char row[1024];
+
+		snprintf(row, sizeof(row),
+			 "[function.known]\nuses = { texts = [\"250 sender ok\"] }\nrecorded = { \"%s\" = %llu }\n"
+			 "[[probe]]\nobject = \"daemon\"\nfunction = \"known\"\nevent = \"toy.a\"\n" SENDER
+			 "event = \"toy.b\"\n" OTHER,
+			 rows[i].is_this_build ? build_id : "0123456789abcdef",
+			 (unsigned long long)(rows[i].is_right ? addr : 1));
+		world_open(&w, row, "toy.c");
+		world_file(&w, 0, "daemon-plain");
+		world_plan(&w);
+		assert_int_equal(w.plan->files[0].point_cnt, rows[i].points + 1);
+		if (!rows[i].points)
+			assert_non_null(strstr(w.plan->misses[0].reason, "but recorded at 0x1 for this build"));
+		world_close(&w);
+	}
 }
 
 /* Where an emulated call is fatal, none is probed, and the plan says why. */
@@ -487,6 +598,7 @@ int main(void)
 	    cmocka_unit_test(test_files),
 	    cmocka_unit_test(test_broken_file),
 	    cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_recorded),
 	    cmocka_unit_test(test_shadow_stack),
 	    cmocka_unit_test(test_blocks),
 	    cmocka_unit_test(test_disabled_blocks),

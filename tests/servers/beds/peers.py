@@ -84,6 +84,7 @@ class _SinkSession(socketserver.StreamRequestHandler):
             elif verb == "STARTTLS":
                 self.say("220 2.0.0 go ahead")
                 if how.tls == "broken":
+                    self.rfile.peek(1)  # the client would throw away what comes before it speaks TLS
                     self.say("this is no TLS")
                     self.rfile.read()  # the client is the one to hang up
                     return
@@ -197,10 +198,10 @@ def _dns_name(name):
 
 
 class NameServer:
-    """Answers from `zone`: {name: {"A": [addresses], "MX": [(preference, host)]}}; other names do not exist.
-    delay_s: how long it thinks about each question."""
+    """Answers from `zone`: {name: {"A": [addresses], "MX": [(preference, host)], "PTR": [names], "TXT": [texts]}}; other
+    names do not exist. delay_s: how long it thinks about each question."""
 
-    TYPES = {1: "A", 15: "MX"}
+    TYPES = {1: "A", 12: "PTR", 15: "MX", 16: "TXT"}
 
     def __init__(self, bed, zone, address="127.0.0.1"):
         self._zone = zone
@@ -231,7 +232,13 @@ class NameServer:
 
     @staticmethod
     def _data(kind, value):
-        return socket.inet_aton(value) if kind == 1 else struct.pack(">H", value[0]) + _dns_name(value[1])
+        if kind == 1:
+            return socket.inet_aton(value)
+        if kind == 12:
+            return _dns_name(value)
+        if kind == 16:
+            return b"".join(bytes([len(part)]) + part for part in (value[at:at + 255].encode() for at in range(0, len(value), 255)))
+        return struct.pack(">H", value[0]) + _dns_name(value[1])
 
 
 @contextlib.contextmanager
