@@ -204,18 +204,37 @@ def test_sessions_that_were_there_before(bed, catalog, tmp_path):
         settles(lambda: late.gauge("popa3d", "pop3.active-connections"), 0)
 
 
+def test_one_text_in_two_tables(bed, catalog, tmp_path):
+    """The pitfall that the document tells of."""
+    changed = tmp_path / "catalog"
+    changed.mkdir()
+    (changed / "popa3d.toml").write_text((catalog / "popa3d.toml").read_text() + """
+[function.quit]
+table = { text = "QUIT", slot = 1 }
+[[probe]]
+object = "daemon"
+function = "quit"
+when = "return"
+event = "pop3.quit"
+""")
+    plan = count(bed, changed, tmp_path).plan()
+    [(event, reason)] = [(miss["event"], miss["reason"]) for miss in plan["missing"]]
+    assert event == "pop3.quit"
+    assert "tables with the text have 2 functions" in reason
+
+
 # ---- The survey
 
-def survey(bed):
-    root = subprocess.run([REPO / "scripts/mail-root.sh", bed.suite, bed.root_kind], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    done = subprocess.run([REPO / "scripts/new-server.sh", "/usr/sbin/popa3d", root], stdout=subprocess.PIPE, text=True, check=True,
+def survey(suite, kind, program):
+    root = subprocess.run([REPO / "scripts/mail-root.sh", suite, kind], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    done = subprocess.run([REPO / "scripts/new-server.sh", program, root], stdout=subprocess.PIPE, text=True, check=True,
                           env={**os.environ, "MAILGAUGE": str(BINARY)})
     return done.stdout
 
 
 def test_survey_prints_what_the_document_shows(bed):
     """Line by line; "..." stands for what is left out."""
-    printed = survey(bed).split("\n")
+    printed = survey(bed.suite, bed.root_kind, "/usr/sbin/popa3d").split("\n")
     at = 0
     for line in block("text", "# What can be probed in popa3d").splitlines():
         if line != "...":
@@ -225,7 +244,7 @@ def test_survey_prints_what_the_document_shows(bed):
 
 def test_survey_is_a_catalog_file(bed, tmp_path):
     """As it is, and with all that is commented out."""
-    text = survey(bed)
+    text = survey(bed.suite, bed.root_kind, "/usr/sbin/popa3d")
     everything = re.sub(r"^#(?! )", "", text, flags=re.MULTILINE)
     assert everything != text
     for content in (text, everything):
@@ -234,3 +253,24 @@ def test_survey_is_a_catalog_file(bed, tmp_path):
         assert done.returncode == 0, done.stdout
         [line] = [line for line in done.stdout.splitlines() if line.startswith("server.log-line ")]
         assert "popa3d" in line
+
+
+# Programs of the servers that the catalog has: (kind of root, program, a text, how the hub that gets it is found).
+KNOWN = [
+    ("exim-heavy", "/usr/sbin/exim4", 'arg2 = "%s authenticator failed H=%s [%s] %s"', 'symbol = "log_write"'),
+    ("exim-heavy", "/usr/sbin/exim4", 'arg0 = "354 Enter message', 'symbol = "smtp_printf"'),
+    ("opensmtpd", "/usr/sbin/smtpd", 'arg0 = "%016lx smtp connected ', "vote = {"),
+    ("postfix", "/usr/lib/postfix/sbin/smtpd", 'arg1 = "235 2.7.0 Authentication successful"', "vote = {"),
+    ("postfix", "/usr/lib/postfix/sbin/smtpd", 'arg0 = "connect from %s"', 'import = "msg_info"'),
+    ("postfix", "/usr/lib/dovecot/imap-login", 'arg3 = "Too many invalid IMAP commands."', "vote = {"),
+]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("kind, program, text, found", KNOWN, ids=[f"{row[1].rpartition('/')[2]}-{row[3].split(' ')[-1]}" for row in KNOWN])
+def test_survey_of_known_servers(suite, kind, program, text, found):
+    printed = survey(suite, kind, program)
+    assert "could be looked at" not in printed
+    assert len(printed) < 256 << 10
+    [hub] = [part for part in printed.split("\n# ---- ") if f" {text}" in part]
+    assert f"\n{found}" in hub or f"\n#{found}" in hub
