@@ -240,7 +240,8 @@ struct constant_match {
 struct probe_def {
 	const char *id;                     /* name of a [[probe]] that others refer to, or NULL */
 	const struct probe_def *instead_of; /* only where that one was not found; never in a circle */
-	const struct object_def *object;    /* NULL for WHERE_EXIT */
+	bool is_optional; /* not every build has what the row is about: where it is missing, nothing is lost */
+	const struct object_def *object; /* NULL for WHERE_EXIT */
 	enum where_kind where;
 	enum when_kind when;
 	const char **symbols; /* WHERE_SYMBOL: alternatives, newest server first; WHERE_STUB: one */
