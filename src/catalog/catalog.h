@@ -293,6 +293,7 @@ struct server_def {
 	const char *file; /* the catalog file, for messages */
 	const char **exe; /* globs on the path of the executable that an instance is rooted in */
 	size_t exe_cnt;
+	bool has_orphans; /* processes of it outlive their parents, and do not descend from its root any more */
 	struct object_def *objects;
 	size_t object_cnt;
 	struct slot_def *slots;

@@ -14,7 +14,7 @@ import threading
 
 from . import clients
 from .bed import Bed, wait_until
-from .peers import NameServer, Sink, _dns_name
+from .peers import NameServer, Sink
 
 EXE = "/usr/sbin/smtpd"
 DOMAIN = "bed.test"
@@ -165,14 +165,6 @@ class Log:
             end.send(b"")
 
 
-class Names(NameServer):
-    TYPES = {**NameServer.TYPES, 12: "PTR"}
-
-    @staticmethod
-    def _data(kind, value):
-        return _dns_name(value) if kind == 12 else NameServer._data(kind, value)
-
-
 class OpenSmtpdBed(Bed):
     root_kind = "opensmtpd"
 
@@ -196,7 +188,7 @@ class OpenSmtpdBed(Bed):
             self.sink = Sink(self, FRIENDLY_PORT, "0.0.0.0")
             self.mx_sink = Sink(self, 25, "127.2.1.1")
             self.lmtp_sink = Sink(self, 24, LMTP.partition(":")[0])
-            self.names = Names(self, ZONE)
+            self.names = NameServer(self, ZONE)
             self.log = Log(self) if self.logged else None
             configure(self)
             start(self)
