@@ -22,8 +22,9 @@
 #define HUBS_LISTED  40
 #define TEXTS_SHOWN  200 /* of one hub */
 #define TEXT_SHOWN   100 /* bytes of a text; a longer one is told by its beginning */
+#define NAMES_MAX    ((size_t)1 << 18)
 #define LINE_WIDTH   116
-#define LOOK_NS      ((uint64_t)2000000000) /* for finding hubs: no program needs so long */
+#define LOOK_NS      ((uint64_t)2000000000) /* of the processor, for finding hubs: no mail server needs so long */
 #define PLACE_HOLDER "server.log-line"
 
 /* What is being written about. */
@@ -314,6 +315,8 @@ struct names {
 
 static void add_name(struct names *names, const char *name)
 {
+	if (names->count == NAMES_MAX)
+		return;
 	if (names->count == names->cap) {
 		names->cap = names->cap ? 2 * names->cap : 256;
 		names->items = xrealloc_array(names->items, names->cap, sizeof(*names->items));
@@ -379,7 +382,7 @@ static int survey_write(struct buf *out, const char *path, const struct elf_imag
 	int ret = xref_new(&xref, elf, err);
 
 	if (!ret)
-		ret = hubs_find(&hubs, xref, elf, clock_ns(CLOCK_MONOTONIC) + LOOK_NS, err);
+		ret = hubs_find(&hubs, xref, elf, clock_ns(CLOCK_PROCESS_CPUTIME_ID) + LOOK_NS, err);
 	if (!ret) {
 		page.hubs = hubs;
 		put_head(&page, path);

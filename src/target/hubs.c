@@ -14,13 +14,14 @@
 #include "target/elf_names.h"
 #include "target/xref_index.h"
 
-#define PASSES_MAX ((size_t)1 << 20) /* only a made-up file has more */
-#define TEXTS_MAX  ((size_t)1 << 18)
-#define ADDRS_MAX  16 /* of one text */
-#define STUB_SIZE  16 /* bytes of a PLT stub */
-#define VOTES_MIN  3
+#define PASSES_MAX      ((size_t)1 << 20) /* only a made-up file has more */
+#define TEXTS_MAX       ((size_t)1 << 18)
+#define ADDRS_MAX       16 /* of one text */
+#define STUB_SIZE       16 /* bytes of a PLT stub */
+#define NAMES_TRIED_MAX 16 /* of one function */
+#define VOTES_MIN       3
 
-#define NOBODY UINT64_MAX /* no callee, or several */
+#define MANY UINT64_MAX /* several callees */
 
 /* A call that a text reaches. */
 struct pass {
@@ -44,7 +45,7 @@ struct survey {
 	 */
 	struct numbered *texts;
 	size_t text_cnt, text;  /* text: the number of the one that is followed now */
-	uint64_t (*callees)[6]; /* by text and argument: who gets it there; 0 nobody, NOBODY several */
+	uint64_t (*callees)[6]; /* by text and argument: who gets it there; 0 nobody, MANY several */
 	XREF_ARRAY(struct pass) passes;
 	XREF_ARRAY(struct elf_import_name) stubs; /* by the address of the stub */
 	XREF_ARRAY(struct elf_import_name) slots; /* by the address of the slot */
@@ -144,7 +145,7 @@ static void note_pass(struct survey *survey, const struct x86_insn *insn, uint32
 		if (!(registers & X86_BIT(x86_argument(arg))))
 			continue;
 		known = &survey->callees[survey->text][arg];
-		*known = *known && *known != callee ? NOBODY : callee;
+		*known = *known && *known != callee ? MANY : callee;
 		XREF_ADD(&survey->passes,
 			 (struct pass){.callee = callee, .arg = arg, .text = survey->text, .addr = insn->addr});
 	}
@@ -226,7 +227,8 @@ static bool follow_texts(struct survey *survey)
 		for (size_t k = first_constant(xref, addr);
 		     k < xref->constants.count && xref->constants.items[k].value == addr && is_all; k++)
 			is_all = !flow_forward(xref, xref->constants.items[k].addr, &work, see_call, survey);
-		is_all = is_all && survey->passes.count < PASSES_MAX && clock_ns(CLOCK_MONOTONIC) < survey->end_ns;
+		is_all =
+		    is_all && survey->passes.count < PASSES_MAX && clock_ns(CLOCK_PROCESS_CPUTIME_ID) < survey->end_ns;
 	}
 	free(work.masks);
 	return is_all;
@@ -268,7 +270,7 @@ static void add_call(struct hub_text *text, const struct survey *survey, const s
 			break;
 		addrs[wanted.count++] = survey->texts[i].addr;
 	}
-	if (clock_ns(CLOCK_MONOTONIC) < survey->end_ns)
+	if (clock_ns(CLOCK_PROCESS_CPUTIME_ID) < survey->end_ns)
 		arriving = flow_arriving(survey->xref, pass->addr, x86_argument(pass->arg), &wanted);
 	text->call_cnt += arriving != ARRIVES_OTHER;
 	text->undecided_cnt += arriving != ARRIVES_OTHER && arriving != ARRIVES_WANTED;
@@ -406,6 +408,7 @@ static void take_callees(struct hubs *hubs, struct survey *survey)
 /* find_symbols - the names of those hubs that have one */
 static void find_symbols(struct hubs *hubs, const struct elf_image *elf)
 {
+	unsigned tried[HUBS_NAMED_MAX] = {0};
 	struct elf_symbol_name symbol;
 	struct elf_symbol found;
 
@@ -413,8 +416,9 @@ static void find_symbols(struct hubs *hubs, const struct elf_image *elf)
 		for (size_t i = 0; i < hubs->count && i < HUBS_NAMED_MAX; i++) {
 			struct hub *hub = &hubs->items[i];
 
-			if (!hub->import && !hub->symbol && hub->callee == symbol.addr &&
-			    !elf_symbol(elf, symbol.name, &found) && found.addr == symbol.addr)
+			if (hub->import || hub->symbol || hub->callee != symbol.addr || tried[i]++ >= NAMES_TRIED_MAX)
+				continue;
+			if (!elf_symbol(elf, symbol.name, &found) && found.addr == symbol.addr)
 				hub->symbol = symbol.name;
 		}
 }
@@ -464,9 +468,9 @@ int hubs_find(struct hubs **out, const struct xref *xref, const struct elf_image
 	take_callees(hubs, &survey);
 	find_symbols(hubs, elf);
 	for (size_t i = 0; i < hubs->count && i < HUBS_NAMED_MAX; i++)
-		if (!hubs->items[i].import && !hubs->items[i].symbol && clock_ns(CLOCK_MONOTONIC) < end_ns)
+		if (!hubs->items[i].import && !hubs->items[i].symbol && clock_ns(CLOCK_PROCESS_CPUTIME_ID) < end_ns)
 			find_votes(&hubs->items[i], xref);
-	hubs->is_cut |= clock_ns(CLOCK_MONOTONIC) >= end_ns;
+	hubs->is_cut |= clock_ns(CLOCK_PROCESS_CPUTIME_ID) >= end_ns;
 	free(survey.passes.items);
 	free(survey.texts);
 	free(survey.callees);

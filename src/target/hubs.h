@@ -37,7 +37,7 @@ struct hubs {
 	bool is_cut; /* the file has more than could be looked at */
 };
 
-/* hubs_find - of the indexed file; both must live longer than *out. The search is cut when the monotonic clock is
+/* hubs_find - of the indexed file; both must live longer than *out. The search is cut when CLOCK_PROCESS_CPUTIME_ID is
  * past `end_ns`: only for a made-up file is it. 0, or -EOPNOTSUPP code of another machine; the reason in err. */
 int hubs_find(struct hubs **out, const struct xref *xref, const struct elf_image *elf, uint64_t end_ns,
 	      char err[static 256]);

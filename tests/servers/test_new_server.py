@@ -10,7 +10,7 @@ import time
 import pytest
 
 from beds.bed import REPO, SUITES
-from beds.popa3d import BROKEN_USER, PASSWORD, USER, Popa3dBed
+from beds.popa3d import BROKEN_USER, PASSWORD, PORT, USER, Popa3dBed
 from collector import BINARY, Collector, metric
 from steps import table
 from watch import moved, settles
@@ -156,11 +156,11 @@ def test_connections(bed, counted):
 
     settles(gauge, 0)
     before = counted.histogram("popa3d", "pop3.request-time")
-    logged_in, waiting, killed = bed.pop3(), bed.pop3(), bed.pop3()
-    for client in (logged_in, killed):
-        client.login("USER", USER, PASSWORD) if client is logged_in else client.login("USER", BROKEN_USER, "wrong", "-ERR")
+    logged_in, waiting, refused = bed.pop3(), bed.pop3(), bed.pop3()
+    logged_in.login("USER", USER, PASSWORD)
+    refused.login("USER", USER, "wrong", "-ERR")
     settles(gauge, 2)
-    killed.drop()
+    refused.drop()
     time.sleep(0.3)
     logged_in.logout()
     settles(gauge, 1)
@@ -181,6 +181,18 @@ def test_crash(bed, counted):
     settles(lambda: moved(before, counted.counts("popa3d")), {metric("pop3.connection-end"): 1})
     assert counted.gauge("popa3d", "pop3.active-connections") == 0
     client.drop()
+
+
+def test_throttled_text(bed, counted):
+    """Ten clients are refused, and one line tells of it: the document says why that is no event."""
+    source = bed.source()
+    before = counted.counts("popa3d")
+    clients = [bed.connect(PORT, source) for _ in range(60)]
+    settles(lambda: moved(before, counted.counts("popa3d")), {metric("pop3.connection-start"): 50, metric("server.log-line"): 51})
+    for client in clients:
+        client.close()
+    settles(lambda: moved(before, counted.counts("popa3d")),
+            {metric("pop3.connection-start"): 50, metric("pop3.connection-end"): 50, metric("server.log-line"): 101})
 
 
 def test_sessions_that_were_there_before(bed, catalog, tmp_path):

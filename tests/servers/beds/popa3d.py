@@ -59,7 +59,7 @@ class Popa3dBed(Bed):
         self.run("chown", f"{USER}:mail", MAILBOX)
 
     def pop3(self):
-        """popa3d takes few sessions of one address within ten seconds: each gets one of its own."""
+        """popa3d limits the sessions of one address: each has one of its own."""
         return clients.Pop3(self.connect(PORT))
 
     def session_count(self):
