@@ -18,6 +18,7 @@ from collector import Collector, metric
 from exim_collector import exim_collector
 from exim_steps import LOCAL
 from test_exim import bed  # noqa: F401: the fixture, with all builds
+from test_figures import check_largest_number_of_series
 from watch import moved, settles
 
 pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
@@ -33,6 +34,10 @@ def test_every_event_has_a_step(bed, collector):
     """Nothing is exported that no step moves."""
     steps = test_exim.STEPS + (test_exim.HEAVY_STEPS if bed.kind == "heavy" else [])
     assert {*collector.counts("exim")} == {metric(event) for step in steps for event in step.events}
+
+
+def test_largest_number_of_series(collector):
+    check_largest_number_of_series(collector, "Exim")
 
 
 # ---- labels

@@ -18,6 +18,7 @@ from beds.bed import REPO, SUITES, wait_until
 from beds.clients import b64
 from beds.opensmtpd import DOMAIN, PASSWORD, USER, OpenSmtpdBed
 from collector import Collector, metric
+from test_figures import check_largest_number_of_series
 from watch import moved, settles
 
 pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
@@ -37,6 +38,10 @@ def bed(request):
 def collector(bed, tmp_path_factory):
     with Collector(tmp_path_factory.mktemp("collector"), pid=opensmtpd.master_pid(bed)) as running:
         yield running
+
+
+def test_largest_number_of_series(collector):
+    check_largest_number_of_series(collector, "OpenSMTPD")
 
 
 @pytest.fixture
