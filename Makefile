@@ -111,7 +111,9 @@ run: ## count this host's mail servers; where none runs, start throw-away ones (
 
 check: ## all tests (root); installs what they need
 	$(Q)scripts/deps.sh check
-	$(Q)$(MAKE) all lint unit fuzz-short bpf-tests exporters recipes servers
+	$(Q)$(MAKE) all lint
+	$(Q)$(MAKE) -j3 --output-sync=target unit fuzz-short bpf-tests exporters
+	$(Q)$(MAKE) recipes servers
 
 SAMPLES := $(BUILD)/samples/.made
 $(SAMPLES): $(wildcard tests/unit/samples/*)
@@ -152,8 +154,8 @@ fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ)) $(SAMPLES) ## fuzz ever
 			>$(BUILD)/fuzz/$$t.log 2>&1 || { tail -n 60 $(BUILD)/fuzz/$$t.log; exit 1; }; \
 		echo "fuzz-$$t: $(T) s without a finding"; \
 	done
-fuzz-short:
-	$(Q)$(MAKE) fuzz T=8
+fuzz-short: T = 8
+fuzz-short: fuzz
 
 # BPF tests: toy programs, with and without CET, stripped
 BPF_TESTS := $(addprefix $(BUILD)/bpf/,test-values test-counting test-attach test-metrics)
@@ -193,7 +195,7 @@ $(BUILD)/exporters/fake-exporter: tests/exporters/fake-exporter.c $(BUILD)/obj/l
 	$(Q)$(CXX) -o $@ $@.o $(BUILD)/obj/libmailgauge.a $(LDLIBS_)
 
 exporters: $(BUILD)/exporters/fake-exporter ## exporters against real receivers and independent decoders
-	$(Q)venv=$$(scripts/venv.sh) && FAKE_EXPORTER=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider tests/exporters
+	$(Q)venv=$$(scripts/venv.sh) && FAKE_EXPORTER=$(abspath $<) $$venv/bin/python -m pytest -q -p no:cacheprovider -n 6 tests/exporters
 
 $(BUILD)/target/recipes: tests/target/recipes.c $(BUILD)/obj/libmailgauge.a
 	@mkdir -p $(@D)
@@ -205,7 +207,7 @@ recipes: $(BUILD)/target/recipes ## how functions are found in real programs (ro
 
 # They wait more than they compute: more workers than cores. What must be alone comes afterwards, whatever the others say.
 WORKERS ?= 8
-servers: $(BUILD)/mailgauge ## real Postfix and Dovecot of Debian 12 and 13 with known numbers (root)
+servers: $(BUILD)/mailgauge ## real mail servers of Debian 12 and 13 with known numbers (root)
 	$(Q)venv=$$(scripts/venv.sh) && export MAILGAUGE=$(abspath $<) && status=0 && \
 		set -- "$$venv/bin/python" -m pytest -q -p no:cacheprovider tests/servers && \
 		{ "$$@" -m 'not alone' -n $(WORKERS) --dist loadgroup || status=1; } && \

@@ -26,8 +26,10 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Set before loading. scope_pid: count only this process and its descendants; 0: all. */
+/* Set before loading. scope_pid: count only this process and its descendants; scope_pid_ns: only processes of this pid
+ * namespace (its inode number); 0: all. */
 const volatile __s32 scope_pid = 0;
+const volatile __u32 scope_pid_ns = 0;
 const volatile __u32 series_stride = PROBE_SERIES;
 
 /* How far CLOCK_TAI is ahead of CLOCK_REALTIME, which BPF programs cannot read. User space keeps it up to date. */
@@ -423,14 +425,16 @@ static __always_inline void run_case(struct hit *hit, const struct probe_spec *s
 		run(hit, *chosen);
 }
 
-/* in_scope - does the current process descend from the one that counting is restricted to? */
+/* in_scope - does the current process descend from the one that counting is restricted to, or is it in the namespace?
+ */
 static __always_inline bool in_scope(void)
 {
-	struct task_struct *task;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
+	if (scope_pid_ns)
+		return BPF_CORE_READ(task, nsproxy, pid_ns_for_children, ns.inum) == scope_pid_ns;
 	if (!scope_pid)
 		return true;
-	task = (struct task_struct *)bpf_get_current_task();
 	for (int i = 0; i < SCOPE_PARENTS; i++) {
 		int tgid = BPF_CORE_READ(task, tgid);
 

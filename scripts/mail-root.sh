@@ -8,7 +8,7 @@
 # A half-made root never carries the final name, so an interrupted run is repeated from the start.
 set -eu
 
-usage="usage: mail-root.sh bookworm|trixie [postfix|exim-heavy|exim-light|opensmtpd]"
+usage="usage: mail-root.sh bookworm|trixie [postfix|exim-heavy|exim-light|opensmtpd|popa3d]"
 suite=${1:?$usage}
 kind=${2:-postfix}
 cache=${MAILGAUGE_CACHE:-/var/cache/mailgauge}
@@ -29,6 +29,11 @@ exim-heavy | exim-light)
 opensmtpd)
 	name=$suite-$kind
 	packages="opensmtpd openssl $common"
+	;;
+popa3d)
+	# The example of docs/NEW-SERVER.md: a server that the catalog does not have.
+	name=$suite-$kind
+	packages="popa3d $common"
 	;;
 *)
 	echo "$usage" >&2

@@ -12,7 +12,7 @@
 #define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
 #define BIT(command)   (1u << (command))
 #define SERVERS        (BIT(CLI_RUN) | BIT(CLI_ONCE) | BIT(CLI_PLAN) | BIT(CLI_DOCTOR))
-#define ALL            (SERVERS | BIT(CLI_EVENTS) | BIT(CLI_CHECK_CONFIG))
+#define ALL            (SERVERS | BIT(CLI_EVENTS) | BIT(CLI_SURVEY) | BIT(CLI_CHECK_CONFIG))
 #define REFERENCE_MAX  ((size_t)1 << 20)
 #define EXIT_WRONG_USE 2
 
@@ -25,6 +25,8 @@ static const struct command {
     [CLI_DOCTOR] = {"doctor", NULL,
 		    "check kernel, permissions, servers and probes; exit 0 if something can be counted"},
     [CLI_EVENTS] = {"events", NULL, "print the vocabulary: every event and which servers give it"},
+    [CLI_SURVEY] = {"survey", "FILE",
+		    "print what can be probed in the program of a server that the catalog does not have"},
     [CLI_CHECK_CONFIG] = {"check-config", "FILE", "check a configuration file; exit 0 if it is good"},
 };
 
@@ -89,7 +91,7 @@ static bool apply_format(struct cli *cli, const char *text)
 /* A flag may stand here twice, for different commands. */
 static const struct flag flags[] = {
     {.name = "config.file",
-     .commands = ALL & ~BIT(CLI_CHECK_CONFIG),
+     .commands = ALL & ~(BIT(CLI_SURVEY) | BIT(CLI_CHECK_CONFIG)),
      .value = "FILE",
      .apply = apply_config_file,
      .wants = "a file name",
@@ -98,7 +100,7 @@ static const struct flag flags[] = {
     {.name = "web.telemetry-path", .commands = BIT(CLI_RUN)},
     {.name = "otlp.endpoint", .commands = BIT(CLI_RUN)},
     {.name = "disabled-events", .commands = SERVERS},
-    {.name = "catalog-dir", .commands = ALL},
+    {.name = "catalog-dir", .commands = ALL & ~BIT(CLI_SURVEY)},
     {.name = "pid",
      .commands = SERVERS,
      .value = "PID",
@@ -432,7 +434,9 @@ static bool fill_cli(struct cli *cli, const struct parse *parse)
 		return wrong(parse, "this command needs an argument", argument, "", NULL);
 	if (parse->word_cnt > wanted)
 		return wrong(parse, "one word too many", parse->words[wanted], "", NULL);
-	if (argument)
+	if (cli->command == CLI_SURVEY)
+		cli->survey_file = parse->words[1];
+	else if (argument)
 		cli->config_file = parse->words[1];
 	return true;
 }

@@ -14,12 +14,13 @@
 
 #define CLI_SETTINGS_MAX 8
 
-enum cli_command { CLI_RUN, CLI_ONCE, CLI_PLAN, CLI_DOCTOR, CLI_EVENTS, CLI_CHECK_CONFIG };
+enum cli_command { CLI_RUN, CLI_ONCE, CLI_PLAN, CLI_DOCTOR, CLI_EVENTS, CLI_SURVEY, CLI_CHECK_CONFIG };
 enum cli_format { CLI_TABLE, CLI_JSON, CLI_PROMETHEUS };
 
 struct cli {
 	enum cli_command command;
 	const char *config_file;                       /* NULL none; of check-config: FILE */
+	const char *survey_file;                       /* of survey: FILE */
 	struct config_flag settings[CLI_SETTINGS_MAX]; /* for config_load(); each name once */
 	size_t setting_cnt;
 	enum log_level log_level;

@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "gauges.h"
+#include "target/proc.h"
 
 #define LINGER_MS (10 * 60 * 1000)
 
@@ -62,6 +64,24 @@ int catalog_and_config(const struct config_input *input, struct config **config,
 	return ret;
 }
 
+/* set_scope - count the tree of processes below the instance's root; of a server whose processes leave it, all of the
+ * container */
+static void set_scope(struct probe_options *options, const struct target *target)
+{
+	uint32_t ns = target->server->has_orphans ? proc_pid_namespace("/proc", target->pid) : 0;
+
+	if (ns && ns != proc_pid_namespace("/proc", getpid())) {
+		options->scope_pid_ns = ns;
+		return;
+	}
+	options->scope_pid = target->pid;
+	if (target->server->has_orphans)
+		log_warn(
+		    "%s: processes of it that outlive their parents are not counted with --pid, unless it runs in a "
+		    "container",
+		    target->server->name);
+}
+
 int collector_open(struct collector **out, const struct config *config, const struct catalog *catalog, pid_t only_pid,
 		   char err[static 256])
 {
@@ -83,11 +103,12 @@ int collector_open(struct collector **out, const struct config *config, const st
 	for (size_t i = 0; i < catalog->server_cnt; i++)
 		c->states[i] = (struct server_state){.server = catalog->servers[i]};
 	if (only_pid) {
-		/* Any process of the instance may be named; what is counted is the tree below its root. */
+		/* Any process of the instance may be named. */
 		ret = target_scan_proc(&scan, catalog, "/proc", only_pid, err);
 		if (!ret) {
-			c->only_pid = options.scope_pid = scan->targets[0].pid;
+			c->only_pid = scan->targets[0].pid;
 			c->only_start = scan->targets[0].start_ticks;
+			set_scope(&options, &scan->targets[0]);
 			target_scan_free(&scan);
 		}
 	}

@@ -13,6 +13,7 @@
 #include "commands.h"
 #include "doctor.h"
 #include "loop.h"
+#include "survey.h"
 
 #define EXIT_USAGE 2
 
@@ -29,6 +30,8 @@ static int run_command(const struct cli *cli, const struct config *config, const
 		return command_doctor(cli, config, catalog);
 	case CLI_EVENTS:
 		return command_events(cli, catalog);
+	case CLI_SURVEY:
+		break; /* main() does it */
 	case CLI_CHECK_CONFIG:
 		printf("%s: ok\n", cli->config_file);
 		return EXIT_SUCCESS;
@@ -61,6 +64,8 @@ int main(int argc, char **argv)
 	if (!cli_parse(&cli, argc, argv, stdout, stderr, &code))
 		return code;
 	log_set(cli.log_level, cli.log_format);
+	if (cli.command == CLI_SURVEY)
+		return command_survey(&cli); /* a file is all that it needs */
 	raise_file_limit();
 	if (cli.command == CLI_CHECK_CONFIG)
 		input.environment = NULL; /* the file is what is checked, not this shell */

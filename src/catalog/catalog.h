@@ -240,7 +240,8 @@ struct constant_match {
 struct probe_def {
 	const char *id;                     /* name of a [[probe]] that others refer to, or NULL */
 	const struct probe_def *instead_of; /* only where that one was not found; never in a circle */
-	const struct object_def *object;    /* NULL for WHERE_EXIT */
+	bool is_optional; /* not every build has what the row is about: where it is missing, nothing is lost */
+	const struct object_def *object; /* NULL for WHERE_EXIT */
 	enum where_kind where;
 	enum when_kind when;
 	const char **symbols; /* WHERE_SYMBOL: alternatives, newest server first; WHERE_STUB: one */
@@ -293,6 +294,7 @@ struct server_def {
 	const char *file; /* the catalog file, for messages */
 	const char **exe; /* globs on the path of the executable that an instance is rooted in */
 	size_t exe_cnt;
+	bool has_orphans; /* processes of it outlive their parents, and do not descend from its root any more */
 	struct object_def *objects;
 	size_t object_cnt;
 	struct slot_def *slots;

@@ -9,10 +9,10 @@
 #define CONSTANT_ARGS 6 /* in registers */
 
 static const char *const row_keys[] = {
-    "id",   "instead-of",  "object",      "symbol",        "function",    "call",        "stub",       "exit",
-    "when", "who",         "if-symbol",   "unless-symbol", "let",         "select",      "event",      "labels",
-    "by",   "rules",       "note",        "arg0",          "arg1",        "arg2",        "arg3",       "arg4",
-    "arg5", "arg0-prefix", "arg1-prefix", "arg2-prefix",   "arg3-prefix", "arg4-prefix", "arg5-prefix"};
+    "optional", "id",   "instead-of",  "object",      "symbol",        "function",    "call",        "stub",
+    "exit",     "when", "who",         "if-symbol",   "unless-symbol", "let",         "select",      "event",
+    "labels",   "by",   "rules",       "note",        "arg0",          "arg1",        "arg2",        "arg3",
+    "arg4",     "arg5", "arg0-prefix", "arg1-prefix", "arg2-prefix",   "arg3-prefix", "arg4-prefix", "arg5-prefix"};
 
 /* ---- where */
 
@@ -301,6 +301,14 @@ static int read_id(struct server_tables *tables, const struct toml_node *node, s
 	return 0;
 }
 
+static int read_is_optional(struct reader *reader, const struct toml_node *node, bool *out)
+{
+	int ret = node ? read_kind(reader, node, TOML_BOOL) : 0;
+
+	*out = node && !ret && node->boolean;
+	return ret;
+}
+
 static int read_row(struct server_tables *tables, const struct toml_node *row, struct probe_def *probe)
 {
 	int ret = read_kind(tables->reader, row, TOML_TABLE);
@@ -315,6 +323,8 @@ static int read_row(struct server_tables *tables, const struct toml_node *row, s
 		ret = read_keys(tables->reader, row, KEYS(row_keys));
 	if (!ret)
 		ret = read_optional(tables->reader, toml_get(row, "note"), PROSE_BYTES, &note);
+	if (!ret)
+		ret = read_is_optional(tables->reader, toml_get(row, "optional"), &probe->is_optional);
 	if (!ret)
 		ret = read_id(tables, toml_get(row, "id"), probe);
 	if (!ret)

@@ -11,9 +11,9 @@
 
 static int read_server(struct server_tables *tables, const struct toml_node *node)
 {
-	static const char *const keys[] = {"name", "exe", "title", "about"};
+	static const char *const keys[] = {"name", "exe", "orphans", "title", "about"};
 	struct reader *reader = tables->reader;
-	const struct toml_node *name, *exe;
+	const struct toml_node *name, *exe, *orphans;
 	struct string_array globs;
 	const char *prose;
 	int ret = read_keys(reader, node, KEYS(keys));
@@ -27,6 +27,12 @@ static int read_server(struct server_tables *tables, const struct toml_node *nod
 		return ret;
 	name = toml_get(node, "name");
 	exe = toml_get(node, "exe");
+	orphans = toml_get(node, "orphans");
+	if (orphans)
+		ret = read_kind(reader, orphans, TOML_BOOL);
+	if (ret)
+		return ret;
+	tables->server->has_orphans = orphans && orphans->boolean;
 	if (!name || !exe)
 		return fail_missing(reader, node, name ? "exe" : "name");
 	ret = read_text(reader, name, NAME_LENGTH, &tables->server->name);

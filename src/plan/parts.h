@@ -38,7 +38,8 @@ struct spots {
 };
 
 /* resolve - find where `probe` is in this file. 0 with at least one spot; -ENOENT it is not for this file's version
- * (if-symbol, unless-symbol); else -errno with a sentence in err. All memory is taken from `mem`. */
+ * (if-symbol, unless-symbol); -ESRCH the file has no such thing; else -errno with a sentence in err. All memory is
+ * taken from `mem`. */
 int resolve(struct spots *out, const struct probe_def *probe, struct source *source, struct arena *mem,
 	    char err[static 256]);
 /* resolve_number - a constant of the catalog in this file; 0 or -errno with a sentence in err */

@@ -255,7 +255,7 @@ static void plan_row(struct planner *p, const struct probe_def *probe)
 		}
 		if (draft->found[probe->index])
 			*state = ROW_FOUND;
-		if (ret && ret != -ENOENT)
+		if (ret && ret != -ENOENT && !(probe->is_optional && ret == -ESRCH))
 			add_row_misses(p, probe, WHY_UNRESOLVED, file->path, err);
 	}
 	if (*state == ROW_FOUND)

@@ -131,7 +131,7 @@ static int check_size(const struct function_def *function, const struct xref *xr
 	snprintf(err, 256, "function %s: what was found at 0x%llx has %llu bytes, not %llu to %llu", function->name,
 		 (unsigned long long)addr, (unsigned long long)size, (unsigned long long)function->size_min,
 		 (unsigned long long)function->size_max);
-	return -ESRCH;
+	return -EBADMSG;
 }
 
 /* find_by_texts - a function without a name, by the first way that works; the reason is that of the last one */

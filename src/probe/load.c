@@ -70,6 +70,7 @@ static int load_object(struct probe_set *set, const struct probe_options *option
 		return ret;
 	}
 	set->skel->rodata->scope_pid = options->scope_pid;
+	set->skel->rodata->scope_pid_ns = options->scope_pid_ns;
 	ret = bpf_map__set_max_entries(set->skel->maps.series, set->cpu_cnt * PROBE_SERIES);
 	if (!ret && set->method == METHOD_MULTI) {
 		enum bpf_attach_type type = (enum bpf_attach_type)ATTACH_UPROBE_MULTI;

@@ -25,7 +25,8 @@ enum probe_method {
 
 struct probe_options {
 	enum probe_method method;
-	pid_t scope_pid; /* count only this process and its descendants; 0: everybody */
+	pid_t scope_pid;       /* count only this process and its descendants; 0: everybody */
+	uint32_t scope_pid_ns; /* or all processes of this pid namespace (its inode number); 0: everybody */
 	/* So long a file stays attached that the plan no longer has: a server that is stopped is mostly started again,
 	 * and what it does before the next look would be lost. Costs nothing while nobody runs the file. */
 	uint64_t linger_ms;

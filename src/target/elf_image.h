@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* elf_image.h - owns the inside of struct elf_image, for elf.c (headers, bytes, functions), elf_symbols.c (symbols,
- * imports, PLT stubs), elf_pointers.c (constant pointers in data) and elf_debug.c (separate debug files); private to
- * these. */
+ * imports, PLT stubs), elf_pointers.c (constant pointers in data), elf_debug.c (separate debug files) and elf_names.c
+ * (lists of names); private to these. */
 #ifndef MAILGAUGE_ELF_IMAGE_H
 #define MAILGAUGE_ELF_IMAGE_H
 #include <elf.h>

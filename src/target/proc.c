@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -303,4 +304,13 @@ int proc_maps_next(struct proc_maps *maps, struct proc_map *out)
 		if (is_whole && proc_parse_map(line, out))
 			return 1;
 	}
+}
+
+uint32_t proc_pid_namespace(const char *proc_root, pid_t pid)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%d/ns/pid", proc_root, (int)pid);
+	return stat(path, &st) ? 0 : (uint32_t)st.st_ino;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* xref_index.h - owns the inside of struct xref: what one pass over all code of a file has found. Private to
- * xref.c and xref_recipes.c (questions), xref_index.c (the pass), xref_parts.c (which code belongs together) and
- * xref_flow.c (which value arrives where). */
+ * xref.c and xref_recipes.c (questions), xref_index.c (the pass), xref_parts.c (which code belongs together),
+ * xref_flow.c (which value arrives where) and hubs.c (who gets which texts). */
 #ifndef MAILGAUGE_XREF_INDEX_H
 #define MAILGAUGE_XREF_INDEX_H
 #include "target/x86.h"

@@ -11,7 +11,7 @@ BINARY = pathlib.Path(os.environ.get("FAKE_EXPORTER", "build/exporters/fake-expo
 IS_SANITIZED = b"__asan_init" in BINARY.read_bytes()
 
 
-def wait_for(condition, timeout=20.0, what="condition"):
+def wait_for(condition, timeout=60.0, what="condition"):
     """Poll until the condition holds, and return its value."""
     end = time.monotonic() + timeout
     while not (value := condition()):

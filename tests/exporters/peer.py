@@ -124,7 +124,7 @@ class Peer:
             self.server.server_close()
             self.server = None
 
-    def wait(self, count, timeout=20.0):
+    def wait(self, count, timeout=60.0):
         """At least so many requests have come."""
         wait_for(lambda: len(self.requests) >= count, timeout, f"request {count}")
         return self.requests

@@ -322,8 +322,8 @@ def test_addresses(exporter, listen, hosts):
 
 def test_stop_closes_everything(web):
     with socket.create_connection(("127.0.0.1", web.port)) as idle:
-        assert web.stop() < 2
-        assert seconds_until_closed(idle) < 1
+        assert web.stop() < 5
+        assert seconds_until_closed(idle) < 5
     with pytest.raises(ConnectionError):
         web.request()
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A collector that sees every Exim of the host, and no other server. A daemon's tree of processes (--pid) would not do:
-deliveries outlive the session that began them, and sendmail is nobody's child."""
+"""A collector that sees every Exim of the host, and no other server: for tests in which the daemon is started anew. With
+--pid it would have gone with that."""
 import re
 
 from beds.bed import REPO

@@ -557,7 +557,7 @@ STEPS = table(MACROS, [
      " queue.queue-dsn delivery.failed delivery.double-bounce GONE"),
     ("delivery notified", 2, exchange(mail(LOCAL), (f"RCPT TO:<bob@{DOMAIN}> NOTIFY=SUCCESS", "250"), ("DATA", "354"), ("Subject: test\r\n\r\nx\r\n.", "250")),
      "RECEIVED DELIVERED delivery.dsn-success NOTICE"),
-    ("late message", 1, with_settings(("delay_warning =", "delay_warning = 1s"), delayed),
+    ("late message", 1, with_settings(("delay_warning =", "delay_warning = 1s:1h"), delayed),
      "RECEIVED 2*SENT 2*delivery.deferred 2*delivery.rcpt-to-rejected delivery.dsn-temp-fail NOTICE"),
     ("frozen, and thawed", 2, frozen, "RECEIVED DELIVERED"),
     ("removed", 2, removed, "RECEIVED ATTEMPT delivery.connect-error delivery.deferred queue.message-removed"),

@@ -6,11 +6,8 @@ import pytest
 import watch
 from beds import exim
 from beds.bed import SUITES
-from collector import metric
-from exim_collector import exim_collector
+from collector import Collector, metric
 from exim_steps import HEAVY_STEPS, STEPS  # noqa: F401: conftest.py makes a test of each of STEPS
-
-pytestmark = pytest.mark.alone  # their collector sees every Exim of the host
 
 BUILDS = [(suite, kind) for suite in SUITES for kind in exim.KINDS]
 
@@ -26,7 +23,7 @@ def watched(bed, request, tmp_path_factory):
     if request.config.getoption("--log-only"):
         yield watch.Watch(bed, {})
         return
-    with exim_collector(tmp_path_factory.mktemp("collector")) as collector:
+    with Collector(tmp_path_factory.mktemp("collector"), pid=exim.daemon_pid(bed)) as collector:
         yield watch.Watch(bed, {"exim": collector})
 
 

@@ -14,18 +14,19 @@ import test_exim
 from beds import exim
 from beds.bed import wait_until
 from beds.exim import DENIED, DOMAIN, PASSWORD
-from collector import metric
+from collector import Collector, metric
 from exim_collector import exim_collector
 from exim_steps import LOCAL
 from test_exim import bed  # noqa: F401: the fixture, with all builds
+from test_figures import check_largest_number_of_series
 from watch import moved, settles
 
-pytestmark = [pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only"), pytest.mark.alone]
+pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
 
 
 @pytest.fixture(scope="module")
 def collector(bed, tmp_path_factory):
-    with exim_collector(tmp_path_factory.mktemp("collector")) as running:
+    with Collector(tmp_path_factory.mktemp("collector"), pid=exim.daemon_pid(bed)) as running:
         yield running
 
 
@@ -33,6 +34,10 @@ def test_every_event_has_a_step(bed, collector):
     """Nothing is exported that no step moves."""
     steps = test_exim.STEPS + (test_exim.HEAVY_STEPS if bed.kind == "heavy" else [])
     assert {*collector.counts("exim")} == {metric(event) for step in steps for event in step.events}
+
+
+def test_largest_number_of_series(collector):
+    check_largest_number_of_series(collector, "Exim")
 
 
 # ---- labels
@@ -242,7 +247,7 @@ def test_sessions_that_were_there(bed, tmp_path):
     """They are counted as open, and their end is; how long they took nobody knows."""
     with bed.smtp() as early, bed.smtp() as other:
         early.ehlo()
-        with exim_collector(tmp_path) as late:
+        with Collector(tmp_path, pid=exim.daemon_pid(bed)) as late:
             settles(lambda: connections(late), 2)
             with bed.smtp() as third:
                 settles(lambda: connections(late), 3)
@@ -288,15 +293,17 @@ def test_silence(bed, collector):
             settles(lambda: moved(before, collector.counts("exim")), {metric(event): number for event, number in step.expected().items()})  # noqa: B023
 
 
-def test_another_binary(bed, collector):
+@pytest.mark.alone
+def test_another_binary(bed, tmp_path):
     """Exim is upgraded, and its daemon started anew: from the next look at what runs on, everything is counted as before.
     Deliveries of the old daemon's sessions run the new file already."""
-    bed.run("sh", "-c", "cp -a /usr/sbin/exim4 /usr/sbin/exim4.new && mv /usr/sbin/exim4.new /usr/sbin/exim4")
-    do.message(LOCAL)(bed)  # the first process of the new file
-    exim.stop(bed)
-    exim.start(bed)
-    time.sleep(2.5)  # two looks
-    before = collector.counts("exim")
-    do.message(LOCAL)(bed)
-    want = next(step for step in test_exim.STEPS if step.name == "message").events
-    settles(lambda: moved(before, collector.counts("exim")), {metric(event): number for event, number in want.items()})
+    with exim_collector(tmp_path) as collector:
+        bed.run("sh", "-c", "cp -a /usr/sbin/exim4 /usr/sbin/exim4.new && mv /usr/sbin/exim4.new /usr/sbin/exim4")
+        do.message(LOCAL)(bed)  # the first process of the new file
+        exim.stop(bed)
+        exim.start(bed)
+        time.sleep(2.5)  # two looks
+        before = collector.counts("exim")
+        do.message(LOCAL)(bed)
+        want = next(step for step in test_exim.STEPS if step.name == "message").events
+        settles(lambda: moved(before, collector.counts("exim")), {metric(event): number for event, number in want.items()})

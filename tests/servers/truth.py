@@ -136,6 +136,82 @@ class Dovecot:
     def counts(self):
         return self.seen.copy()
 
+
+# ---- OpenSMTPD. Sessions of the server with itself and of local programs are "local"; those of notices have no sender.
+
+OPENSMTPD_LINES = {
+    "smtp.error": r"smtp (?:disconnected  ?reason=(?:disconnect|timeout|\"io-error|ca-failure|tls-accept)|bad-input)",
+    "smtp.time-limit-exceeded": r"smtp disconnected reason=timeout",
+    "auth.success": r"smtp authentication user=\S+ result=ok",
+    "auth.failed": r"smtp authentication user=\S+ result=permfail",
+    "auth.error": r"smtp authentication user=\S+ result=tempfail|failed-command command=\"AUTH (?:PLAIN|LOGIN) \(.*result=\"501|AUTH method .* not supported",
+    "tls.handshake": r"smtp tls ciphers=",
+    "smtp.invalid-command": r"failed-command .*Command unrecognized",
+    "smtp.message-too-large": r"failed-command .*message too big",
+    "smtp.loop-detected": r"failed-command .*Loop detected",
+    "smtp.too-many-recipients": r"failed-command .*: Too many recipients",
+    "smtp.too-many-messages": r"failed-command .*Too many messages",
+    "delivery.delivered": r" m[dt]a delivery .* result=\"?Ok",
+    "delivery.deferred": r" m[dt]a delivery .* result=\"?TempFail",
+    "delivery.failed": r" m[dt]a delivery .* result=\"?PermFail|(?:delivery|relay): Expire for ",
+    "delivery.connect": r" mta connected$",
+    "delivery.connect-error": r" mta error reason=(?:Connection failed|IO Error: Connection refused)",
+    "delivery.greeting-failed": r" mta error reason=BANNER rejected",
+    "delivery.ehlo-rejected": r" mta error reason=[EHL]+O rejected",
+    "delivery.auth-failed": r" mta error reason=AUTH rejected",
+    "delivery.start-tls-unavailable": r" mta error reason=TLS required but",
+    "delivery.null-mx": r"Failed to resolve MX .*: Domain does not accept mail",
+    "delivery.mx-lookup-failed": r"Failed to resolve MX .*: (?!Domain does not accept mail|Host not found)",
+    "delivery.double-bounce": r"queue: (?:no return path|double bounce)!",
+    "server.log-warning": r"^<19>",
+    "server.fatal": r"^<18>",
+}
+OPENSMTPD_INTAKE = {"queue.queue-message", "queue.queue-message-authenticated", "queue.local-submission", "queue.queue-dsn"}
+OPENSMTPD_EVENTS = {*OPENSMTPD_LINES, *OPENSMTPD_INTAKE, "smtp.connection-start", "smtp.connection-end", "smtp.message-accepted"}
+
+
+class OpenSmtpd:
+    """What a log says, line by line. OPENSMTPD_EVENTS are those that it can tell."""
+
+    def __init__(self):
+        self.seen = collections.Counter()
+        self._local, self._logged_in, self._finished, self._message = set(), set(), set(), set()
+
+    def add(self, line):
+        said = re.match(r"<\d+>.*? smtpd\[\d+\]: (?:([0-9a-f]{16}) )?(.*)", line)
+        if not said:
+            return
+        session, what = said.groups()
+        if what.startswith("smtp connected address=local"):
+            self._local.add(session)
+        if session in self._local and what.startswith("smtp ") and not what.startswith(("smtp message", "smtp envelope")):
+            return
+        self.seen["smtp.connection-start"] += what.startswith("smtp connected")
+        if what.startswith("smtp disconnected"):
+            self.seen["smtp.connection-end"] += 1
+            if what.endswith("reason=disconnect") and session in self._finished:
+                return  # without QUIT, but nothing was lost
+        if re.match("smtp authentication .*result=ok", what):
+            self._logged_in.add(session)
+        if what.startswith("smtp message"):
+            self._message.add(session)
+            self._finished.add(session)
+            self.seen["smtp.message-accepted"] += session not in self._local
+        if what.startswith("smtp envelope") and session in self._message:  # the first of its message
+            self._message.discard(session)
+            self.seen[self._intake(session, what)] += 1
+        for event, pattern in OPENSMTPD_LINES.items():
+            self.seen[event] += bool(re.search(pattern, line))
+
+    def _intake(self, session, what):
+        if session in self._local:
+            return "queue.queue-dsn" if " from=<> " in what else "queue.local-submission"
+        return "queue.queue-message-authenticated" if session in self._logged_in else "queue.queue-message"
+
+    def counts(self):
+        return self.seen.copy()
+
+
 # ---- Exim
 
 EXIM_LINES = {

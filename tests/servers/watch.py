@@ -5,7 +5,7 @@ import re
 import time
 
 import truth
-from beds import dovecot, exim, postfix
+from beds import dovecot, exim, opensmtpd, postfix
 from beds.bed import wait_until
 from collector import metric
 
@@ -13,7 +13,7 @@ from collector import metric
 SETTLE_S = 0.1
 TIMEOUT_S = 30  # a host may be busy
 
-_LOGS = {"postfix": postfix.log, "dovecot": dovecot.log, "exim": exim.log}
+_LOGS = {"postfix": postfix.log, "dovecot": dovecot.log, "exim": exim.log, "opensmtpd": opensmtpd.log}
 
 
 class _Log:
@@ -26,6 +26,7 @@ class _Log:
             "postfix": (truth.Postfix, truth.POSTFIX_EVENTS),
             "dovecot": (truth.Dovecot, truth.DOVECOT_EVENTS),
             "exim": (truth.Exim, truth.EXIM_EVENTS),
+            "opensmtpd": (truth.OpenSmtpd, truth.OPENSMTPD_EVENTS),
         }[server]
         self._text = lambda: _LOGS[server](bed)
         self._told, self._truth = 0, teller()

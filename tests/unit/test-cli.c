@@ -77,10 +77,11 @@ static void good_lines(void **state)
 	    {"plan --format json --disabled-events *", "2 file=- level=1 format=0 pid=0 print=1 disabled-events=*"},
 	    {"doctor --pid 7", "3 file=- level=1 format=0 pid=7"},
 	    {"events --format json --catalog-dir d", "4 file=- level=1 format=0 pid=0 print=1 catalog-dir=d"},
-	    {"check-config /etc/m.toml", "5 file=/etc/m.toml level=1 format=0 pid=0"},
-	    {"check-config -- --odd", "5 file=--odd level=1 format=0 pid=0"},
-	    {"check-config -", "5 file=- level=1 format=0 pid=0"},
-	    {"check-config --catalog-dir d m.toml", "5 file=m.toml level=1 format=0 pid=0 catalog-dir=d"},
+	    {"survey /usr/sbin/x --log.level debug", "5 file=- level=0 format=0 pid=0 survey=/usr/sbin/x"},
+	    {"check-config /etc/m.toml", "6 file=/etc/m.toml level=1 format=0 pid=0"},
+	    {"check-config -- --odd", "6 file=--odd level=1 format=0 pid=0"},
+	    {"check-config -", "6 file=- level=1 format=0 pid=0"},
+	    {"check-config --catalog-dir d m.toml", "6 file=m.toml level=1 format=0 pid=0 catalog-dir=d"},
 	};
 
 	(void)state;
@@ -97,6 +98,8 @@ static void good_lines(void **state)
 			buf_printf(&got, " duration=%llu", (unsigned long long)cli->duration_ms);
 		if (cli->command == CLI_ONCE || cli->command == CLI_PLAN || cli->command == CLI_EVENTS)
 			buf_printf(&got, " print=%d", (int)cli->format);
+		if (cli->survey_file)
+			buf_printf(&got, " survey=%s", cli->survey_file);
 		for (size_t j = 0; j < cli->setting_cnt; j++)
 			buf_printf(&got, " %s=%s", cli->settings[j].name, cli->settings[j].value);
 		if (!parsed.go || *parsed.out || *parsed.err)
@@ -133,6 +136,9 @@ static void wrong_lines(void **state)
 	    {"run x", "mailgauge: one word too many: `x'"},
 	    {"run -- --pid", "mailgauge: one word too many: `--pid'"},
 	    {"check-config", "mailgauge: this command needs an argument: `FILE'"},
+	    {"survey", "mailgauge: this command needs an argument: `FILE'"},
+	    {"survey a --catalog-dir d", "mailgauge: survey has no such flag: `--catalog-dir'"},
+	    {"survey a --config.file c", "mailgauge: survey has no such flag: `--config.file'"},
 	    {"check-config a b", "mailgauge: one word too many: `b'"},
 	    {"check-config a b c d", "mailgauge: one word too many: `b'"},
 	    {"check-config --config.file a", "mailgauge: check-config has no such flag: `--config.file'"},

@@ -213,6 +213,13 @@ static const struct {
      "daemon-plain: toy.b [1 values, 1 rules, 0 cases]\nseries toy toy.b\n"
      "not toy.a: function small: what was found at 0xADDR has N bytes, not 1 to 3\n"
      "not toy.c: disabled in the configuration\n"},
+    {"what not every build has is not missed",
+     "[function.table]\ntable = { text = \"no such table\", slot = 1 }\n"
+     "[[probe]]\noptional = true\nobject = \"daemon\"\nfunction = \"table\"\nevent = \"toy.a\"\n" SENDER
+     "event = \"toy.a\"\n" OTHER,
+     "toy.c",
+     "daemon-plain: toy.a [1 values, 1 rules, 0 cases]\nseries toy toy.a\n"
+     "not toy.c: disabled in the configuration\n"},
     {"what is not there is told",
      "[[probe]]\nobject = \"daemon\"\nstub = \"no_such_import\"\nevent = \"toy.a\"\n" SENDER
      "rules = [ { if = \"[&no_such_variable] == 1\", count = \"toy.b\" } ]\n" OTHER,

@@ -310,7 +310,11 @@ def kill(bed):
 
 
 def reload(bed):
+    """Until the successors of all processes may come. Clients that are quicker may get old settings, and what is
+    logged then may be lost."""
+    before = bed.processes("/usr/lib/dovecot/log").keys()
     bed.run("doveadm", "reload")
+    wait_until(lambda: bed.processes("/usr/lib/dovecot/log").keys() - before, "the reload")
 
 
 def master_pid(bed):

@@ -84,6 +84,7 @@ class _SinkSession(socketserver.StreamRequestHandler):
             elif verb == "STARTTLS":
                 self.say("220 2.0.0 go ahead")
                 if how.tls == "broken":
+                    self.rfile.peek(1)  # the client would throw away what comes before it speaks TLS
                     self.say("this is no TLS")
                     self.rfile.read()  # the client is the one to hang up
                     return

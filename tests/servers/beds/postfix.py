@@ -169,7 +169,7 @@ cleanup-warning unix n - y - 0 cleanup
   -o {{ postscreen_access_list = cidr:/etc/postfix/screened.cidr }}
   -o postscreen_denylist_action=enforce
   -o postscreen_greet_action=enforce
-  -o postscreen_greet_wait=1s
+  -o postscreen_greet_wait=3s
   -o postscreen_dnsbl_sites=bl.test
   -o postscreen_dnsbl_action=enforce
 smtpd pass - - y - - smtpd
