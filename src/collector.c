@@ -7,13 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "gauges.h"
-#include "target/proc.h"
 
 #define LINGER_MS (10 * 60 * 1000)
 
@@ -68,10 +66,8 @@ int catalog_and_config(const struct config_input *input, struct config **config,
  * container */
 static void set_scope(struct probe_options *options, const struct target *target)
 {
-	uint32_t ns = target->server->has_orphans ? proc_pid_namespace("/proc", target->pid) : 0;
-
-	if (ns && ns != proc_pid_namespace("/proc", getpid())) {
-		options->scope_pid_ns = ns;
+	if (target->server->has_orphans && target->pid_ns) {
+		options->scope_pid_ns = target->pid_ns;
 		return;
 	}
 	options->scope_pid = target->pid;

@@ -32,7 +32,7 @@ struct level {
 	const char *key; /* of the series */
 	struct place *places;
 	size_t place_cnt, place_cap;
-	bool is_executable; /* what is counted in all of them */
+	struct directory_filter filter; /* what is counted in all of them */
 	bool is_known;
 	int said; /* the error that was reported last */
 };
@@ -119,7 +119,7 @@ static int count_files(const struct level *level, int64_t *count)
 	for (size_t i = 0; i < level->place_cnt; i++) {
 		const struct place *place = &level->places[i];
 		uint64_t files;
-		int ret = directory_count(place->path, level->is_executable, &files);
+		int ret = directory_count(place->path, &level->filter, &files);
 
 		if (ret && kill(place->pid, 0) && errno == ESRCH)
 			return -ESRCH;
@@ -200,7 +200,8 @@ static void note_directories(struct gauges *g, const struct plan *plan)
 		const struct plan_directory *directory = &plan->directories[i];
 		struct level *level = level_of(g, plan->series[directory->series].key);
 
-		level->is_executable = directory->def->is_executable;
+		level->filter.is_executable = directory->def->is_executable;
+		level->filter.name = directory->def->name;
 		level->places =
 		    arena_grow(g->mem, level->places, level->place_cnt, &level->place_cap, sizeof(*level->places));
 		level->places[level->place_cnt++] = (struct place){

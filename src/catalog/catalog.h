@@ -280,6 +280,7 @@ struct directory_def {
 	size_t label_cnt;
 	const char *path;   /* below the working directory of the instance's first process, subdirectories included */
 	bool is_executable; /* only files that their owner may execute */
+	const char *name;   /* only files whose name matches this pattern; NULL: all */
 	int line, col;
 };
 

@@ -104,9 +104,18 @@ static int read_files(struct reader *reader, const struct toml_node *node, bool 
 	return ret;
 }
 
+static int read_name_pattern(struct reader *reader, const struct toml_node *node, const char **out)
+{
+	int ret = read_optional(reader, node, NAME_LENGTH, out);
+
+	if (!ret && *out && strchr(*out, '/'))
+		ret = fail_inside(reader, node, strcspn(*out, "/"), "a \"/\": the name of a file is wanted here");
+	return ret;
+}
+
 int read_directory(struct server_tables *tables, const struct toml_node *node)
 {
-	static const char *const keys[] = {"event", "path", "labels", "files"};
+	static const char *const keys[] = {"event", "path", "labels", "files", "name"};
 	struct directory_def *directory = &tables->server->directories[tables->server->directory_cnt++];
 	struct reader *reader = tables->reader;
 	const struct toml_node *event, *path, *labels;
@@ -129,6 +138,8 @@ int read_directory(struct server_tables *tables, const struct toml_node *node)
 		ret = read_labels(reader, labels, &label_items, &directory->label_cnt);
 	if (!ret)
 		ret = read_files(reader, toml_get(node, "files"), &directory->is_executable);
+	if (!ret)
+		ret = read_name_pattern(reader, toml_get(node, "name"), &directory->name);
 	directory->labels = label_items;
 	for (const struct directory_def *other = tables->server->directories; !ret && other < directory; other++)
 		if (other->event == directory->event &&

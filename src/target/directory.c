@@ -9,22 +9,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/glob.h"
+
 #define DEPTH_MAX 20 /* a queue hashed by single characters of names of at most 16 */
 
 /* look - is the entry a directory, a file that counts, or neither? One that has just gone is neither. */
-static mode_t look(int dir, const struct dirent *entry, bool is_executable)
+static mode_t look(int dir, const struct dirent *entry, const struct directory_filter *filter)
 {
+	bool is_named = !filter->name || pattern_match(filter->name, entry->d_name);
 	struct stat st;
 
 	if (entry->d_type == DT_DIR)
 		return S_IFDIR;
-	if (entry->d_type == DT_REG && !is_executable)
-		return S_IFREG;
+	if (entry->d_type == DT_REG && (!filter->is_executable || !is_named))
+		return is_named ? S_IFREG : 0;
 	if (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)
 		return 0;
 	if (fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
 		return 0;
-	if (S_ISREG(st.st_mode) && is_executable && !(st.st_mode & S_IXUSR))
+	if (S_ISREG(st.st_mode) && (!is_named || (filter->is_executable && !(st.st_mode & S_IXUSR))))
 		return 0;
 	return st.st_mode & S_IFMT;
 }
@@ -54,7 +57,7 @@ DIR *directory_open(int fd)
 	return dir;
 }
 
-static int count_below(int at, const char *name, bool is_executable, unsigned depth, uint64_t *count)
+static int count_below(int at, const char *name, const struct directory_filter *filter, unsigned depth, uint64_t *count)
 {
 	/* Only the first name may lead through a link: /proc/PID/cwd is one. */
 	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (depth ? O_NOFOLLOW : 0)), ret = 0;
@@ -67,13 +70,12 @@ static int count_below(int at, const char *name, bool is_executable, unsigned de
 	while (!ret && (errno = 0, entry = readdir(dir))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		switch (look(fd, entry, is_executable)) {
+		switch (look(fd, entry, filter)) {
 		case S_IFREG:
 			++*count;
 			break;
 		case S_IFDIR:
-			ret = depth < DEPTH_MAX ? count_below(fd, entry->d_name, is_executable, depth + 1, count)
-						: -ELOOP;
+			ret = depth < DEPTH_MAX ? count_below(fd, entry->d_name, filter, depth + 1, count) : -ELOOP;
 			if (ret == -ENOENT) /* gone since it was read */
 				ret = 0;
 			break;
@@ -85,8 +87,8 @@ static int count_below(int at, const char *name, bool is_executable, unsigned de
 	return ret;
 }
 
-int directory_count(const char *path, bool is_executable, uint64_t *count)
+int directory_count(const char *path, const struct directory_filter *filter, uint64_t *count)
 {
 	*count = 0;
-	return count_below(AT_FDCWD, path, is_executable, 0, count);
+	return count_below(AT_FDCWD, path, filter, 0, count);
 }

@@ -15,9 +15,15 @@ DIR *directory_open(int fd);
  * ".." nor a symbolic link leads out of it. An fd (with O_CLOEXEC) or -errno. */
 int directory_open_below(int root_fd, const char *path, uint64_t flags);
 
-/* directory_count - regular files in the directory at `path` and those below it; with is_executable only those that
- * their owner may execute. Files that come and go meanwhile may be counted or not. Symbolic links are not followed. 0,
- * or -errno: -ELOOP for directories nested too deep, -EACCES, -ENOENT, ... */
-int directory_count(const char *path, bool is_executable, uint64_t *count);
+/* Which files count. */
+struct directory_filter {
+	bool is_executable; /* only those that their owner may execute */
+	const char *name;   /* only those whose name matches the pattern (base/glob.h); NULL: all */
+};
+
+/* directory_count - regular files in the directory at `path` and those below it that the filter lets pass. Files that
+ * come and go meanwhile may be counted or not. Symbolic links are not followed. 0, or -errno: -ELOOP for directories
+ * nested too deep, -EACCES, -ENOENT, ... */
+int directory_count(const char *path, const struct directory_filter *filter, uint64_t *count);
 
 #endif

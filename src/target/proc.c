@@ -306,11 +306,11 @@ int proc_maps_next(struct proc_maps *maps, struct proc_map *out)
 	}
 }
 
-uint32_t proc_pid_namespace(const char *proc_root, pid_t pid)
+uint32_t proc_pid_namespace(int proc_fd, pid_t pid)
 {
-	char path[256];
+	char path[64];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s/%d/ns/pid", proc_root, (int)pid);
-	return stat(path, &st) ? 0 : (uint32_t)st.st_ino;
+	snprintf(path, sizeof(path), "%d/ns/pid", (int)pid);
+	return fstatat(proc_fd, path, &st, 0) ? 0 : (uint32_t)st.st_ino;
 }

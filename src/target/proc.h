@@ -25,8 +25,8 @@ ssize_t proc_read_link(int proc_fd, pid_t pid, const char *name, char *out, size
 void proc_read_comm(int proc_fd, pid_t pid, char comm[static 16]);
 /* proc_read_byte - of the process's memory; 0 or -errno (-ESRCH: it is gone) */
 int proc_read_byte(int proc_fd, pid_t pid, uint64_t address, unsigned char *out);
-/* proc_pid_namespace - inode number of the process's pid namespace; 0 when it cannot be told. `proc_root`: "/proc" */
-uint32_t proc_pid_namespace(const char *proc_root, pid_t pid);
+/* proc_pid_namespace - inode number of the process's pid namespace; 0 when it cannot be told */
+uint32_t proc_pid_namespace(int proc_fd, pid_t pid);
 /* proc_has_shadow_stack - is a user shadow stack (CET) on in the process? /proc/PID/status says so since Linux 6.6 */
 bool proc_has_shadow_stack(int proc_fd, pid_t pid);
 /* proc_kernel_pushes_calls - does a kernel of this release ("6.12.5-1-amd64"), when it emulates a probed call, push

@@ -86,6 +86,17 @@ static void link_processes(struct processes *all)
 	}
 }
 
+static void remove_child(struct process *process)
+{
+	struct process **at = process->parent ? &process->parent->first_child : NULL;
+
+	while (at && *at && *at != process)
+		at = &(*at)->next_sibling;
+	if (at && *at)
+		*at = process->next_sibling;
+	process->parent = process->next_sibling = NULL;
+}
+
 /* read_processes - 0, or -errno when the directory cannot be read */
 static int read_processes(struct processes *out, const struct catalog *catalog, int proc_fd, struct arena *mem)
 {
@@ -130,6 +141,44 @@ static const struct process *find_root(const struct process *process, const stru
 			return NULL;
 	}
 	return root;
+}
+
+/* older_root - the process that the orphan most likely comes from: of the roots of its server in its pid namespace the
+ * one that has run longest. NULL if that is itself. */
+static struct process *older_root(const struct processes *all, const struct process *orphan, int proc_fd)
+{
+	const uint32_t ns = proc_pid_namespace(proc_fd, orphan->stat.pid);
+	struct process *oldest = NULL;
+
+	for (size_t i = 0; i < all->count; i++) {
+		struct process *other = &all->items[i];
+
+		if (other->server != orphan->server || find_root(other, other->server) != other ||
+		    proc_pid_namespace(proc_fd, other->stat.pid) != ns)
+			continue;
+		if (!oldest || other->stat.start_ticks < oldest->stat.start_ticks)
+			oldest = other;
+	}
+	return oldest == orphan ? NULL : oldest;
+}
+
+/* adopt_orphans - what a server's processes leave behind when they end belongs to its instance, and is none itself. No
+ * circle can come of it: above a root there is no process of its server. */
+static void adopt_orphans(struct processes *all, int proc_fd)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		struct process *orphan = &all->items[i], *parent;
+
+		if (!orphan->server || !orphan->server->has_orphans || find_root(orphan, orphan->server) != orphan)
+			continue;
+		parent = older_root(all, orphan, proc_fd);
+		if (!parent)
+			continue;
+		remove_child(orphan);
+		orphan->parent = parent;
+		orphan->next_sibling = parent->first_child;
+		parent->first_child = orphan;
+	}
 }
 
 /* find_instance - the root of the instance that a process belongs to. Of nested ones (a server that delivers by
@@ -195,8 +244,12 @@ static void add_target(struct target_scan *scan, const struct process *root, int
 {
 	struct instance instance = {.server = root->server, .exe = root->exe, .exe_is_deleted = root->exe_is_deleted};
 	struct target target = {.server = root->server, .pid = root->stat.pid, .start_ticks = root->stat.start_ticks};
+	const uint32_t ns = proc_pid_namespace(proc_fd, root->stat.pid);
 	struct arena *mem = arena_new();
 	int ret;
+
+	if (ns != proc_pid_namespace(proc_fd, getpid()))
+		target.pid_ns = ns;
 
 	list_tree(&instance, root, mem);
 	ret = files_find(&target, scan, &instance, proc_fd);
@@ -248,7 +301,9 @@ int target_scan_proc(struct target_scan **out, const struct catalog *catalog, co
 	ret = proc_fd < 0 ? -errno : read_processes(&all, catalog, proc_fd, mem);
 	if (ret)
 		snprintf(err, 256, "%s: %s", proc_dir, strerror(-ret));
-	else if (only_pid > 0)
+	else
+		adopt_orphans(&all, proc_fd);
+	if (!ret && only_pid > 0)
 		ret = find_instance(&only, &all, only_pid, err);
 	if (!ret)
 		*out = scan_targets(&all, only, proc_fd);

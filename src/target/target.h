@@ -44,6 +44,7 @@ struct target {
 	pid_t pid;            /* of the root process, in our pid namespace */
 	uint64_t start_ticks; /* its start time (field 22 of /proc/PID/stat): with pid, the identity of the instance */
 	const char *exe;      /* path of its executable */
+	uint32_t pid_ns;      /* inode number of its pid namespace if that is another than ours, else 0 */
 	struct target_file *files; /* sorted by object, then dev and ino */
 	size_t file_cnt;
 };

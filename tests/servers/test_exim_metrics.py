@@ -277,6 +277,29 @@ def test_killed_sessions(bed, collector):
     assert [now[metric(event)] - before[metric(event)] for event in ("smtp.connection-start", "smtp.connection-end", "smtp.error", "smtp.quit")] == [2, 2, 0, 0]
 
 
+# ---- the queue
+
+def test_queue(bed, tmp_path):
+    """What was there before, what comes and goes, and what somebody takes away behind its back."""
+    exim.forget_deferred(bed)
+    do.message("later@sink.test")(bed)
+    exim.wait_idle(bed)
+    assert len(exim.queued(bed)) == 1
+    with Collector(tmp_path, pid=exim.daemon_pid(bed)) as collector:
+        queue = lambda: collector.gauge("exim", "queue.count")  # noqa: E731
+        settles(queue, 1)
+        do.message("later@sink.test")(bed)
+        do.message(LOCAL)(bed)
+        exim.wait_idle(bed)
+        settles(queue, len(exim.queued(bed)))
+        assert queue() == 2
+        for message in exim.queued(bed):
+            bed.run("exim4", "-Mrm", message)
+        exim.wait_idle(bed)
+        settles(queue, 0)
+    exim.forget_deferred(bed)
+
+
 # ---- what must not matter
 
 def test_silence(bed, collector):

@@ -218,13 +218,19 @@ static void add(const char *name, mode_t mode)
 		close(open(path, O_CREAT | O_WRONLY, mode));
 }
 
-static void expect_files(bool is_executable, int ret, uint64_t want)
+static void expect_files_named(bool is_executable, const char *name, int ret, uint64_t want)
 {
+	const struct directory_filter filter = {is_executable, name};
 	uint64_t count;
 
-	assert_int_equal(directory_count(top, is_executable, &count), ret);
+	assert_int_equal(directory_count(top, &filter, &count), ret);
 	if (!ret)
 		assert_int_equal(count, want);
+}
+
+static void expect_files(bool is_executable, int ret, uint64_t want)
+{
+	expect_files_named(is_executable, NULL, ret, want);
 }
 
 static void files(void **state)
@@ -247,6 +253,13 @@ static void files(void **state)
 	assert_int_equal(mkfifo(path, 0700), 0);
 	expect_files(false, 0, 4);
 	expect_files(true, 0, 2);
+	add("0/1/one-H", 0600);
+	add("0/two-H", 0700);
+	expect_files_named(false, "*-H", 0, 2);
+	expect_files_named(true, "*-H", 0, 1);
+	expect_files_named(false, "D", 0, 1);
+	expect_files_named(true, "D", 0, 0);
+	expect_files_named(false, "0", 0, 0);
 }
 
 static void nested_too_deep(void **state)
@@ -263,11 +276,12 @@ static void nested_too_deep(void **state)
 
 static void no_directory(void **state)
 {
+	const struct directory_filter all = {0};
 	uint64_t count;
 
 	(void)state;
-	assert_int_equal(directory_count("/nonexistent/queue", false, &count), -ENOENT);
-	assert_int_equal(directory_count("/dev/null", false, &count), -ENOTDIR);
+	assert_int_equal(directory_count("/nonexistent/queue", &all, &count), -ENOENT);
+	assert_int_equal(directory_count("/dev/null", &all, &count), -ENOTDIR);
 }
 
 int main(void)

@@ -432,6 +432,40 @@ static void finds_instances(void **state)
 				 "other 13: other /usr/sbin/otherd by 13;\n");
 }
 
+/* What a server's processes leave behind belongs to its oldest process in the same pid namespace; servers of which the
+ * catalog does not say so keep it apart. */
+static void adopts_orphans(void **state)
+{
+	static const int namespaces[][2] = {{10, 1}, {11, 1}, {20, 1}, {21, 1}, {30, 2}, {31, 2}};
+	const char *exe = at("root/usr/sbin/exampled");
+
+	(void)state;
+	write_text(exe, "x");
+	add_process(1, 0, NULL);
+	add_process(10, 1, exe);
+	add_process(11, 10, exe);
+	add_process(20, 1, exe);
+	add_process(21, 20, NULL);
+	add_process(30, 1, exe);
+	add_process(31, 1, exe);
+	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
+		write_text(at("ns/%d", namespaces[i][1]), "");
+		make_link(at("ns/%d", namespaces[i][1]), at("proc/%d/ns/pid", namespaces[i][0]));
+	}
+	for (int pid = 10; pid < 32; pid++)
+		if (pid == 10 || pid == 21 || pid == 31)
+			add_map(pid, 0x10000, exe, "");
+	example.has_orphans = true;
+	assert_scan(scan_fake(), "example 10: daemon /usr/sbin/exampled by 10;\n"
+				 "example 30: daemon /usr/sbin/exampled by 30;\n");
+	target_scan_free(&(struct target_scan *){scan_at(at("proc"), 21, 0)});
+	example.has_orphans = false;
+	assert_scan(scan_fake(), "example 10: daemon /usr/sbin/exampled by 10;\n"
+				 "example 20: daemon /usr/sbin/exampled by 20;\n"
+				 "example 30: daemon /usr/sbin/exampled by 30;\n"
+				 "example 31: daemon /usr/sbin/exampled by 31;\n");
+}
+
 /* Absurdly deep trees end: whoever is too far below a root counts as neither root nor lost loop. */
 static void survives_a_deep_tree(void **state)
 {
@@ -870,6 +904,7 @@ int main(void)
 	    in_dir(reads_odd_maps),
 	    in_dir(limits_maps),
 	    in_dir(finds_instances),
+	    in_dir(adopts_orphans),
 	    in_dir(survives_a_deep_tree),
 	    in_dir(climbs_from_a_pid),
 	    in_dir(finds_files_beside),
