@@ -40,6 +40,18 @@ def collector(bed, tmp_path_factory):
         yield running
 
 
+def test_queue(mortal, tmp_path):
+    """Each message is one, whatever it has of recipients."""
+    with mortal.smtp() as c:
+        c.ehlo()
+        c.message("a@later.mda.test", "b@later.mda.test")
+        c.message("a@later.mda.test")
+        c.quit()
+    wait_until(lambda: len(opensmtpd.queued(mortal)) == 3, "three recipients in the queue")
+    with Collector(tmp_path, pid=opensmtpd.master_pid(mortal)) as collector:
+        settles(lambda: collector.gauge("opensmtpd", "queue.count"), 2)
+
+
 def test_largest_number_of_series(collector):
     check_largest_number_of_series(collector, "OpenSMTPD")
 
