@@ -356,6 +356,10 @@ def full_house(bed):
             c.quit()
 
 
+def sent_as_it_is(text):
+    return exchange(mail("someone@signed.test"), rcpt(LOCAL), ("DATA", "354"), (f"{text}\r\n.", "250"))
+
+
 def delayed(bed):
     """The sender is told that the message is late."""
     message("later@sink.test", **L)(bed)
@@ -565,6 +569,10 @@ STEPS = table(MACROS, [
     ("what an administrator asks", 2, looked_at, ""),
     ("a rehearsed session", 2, rehearsed, ""),
     ("reload in a session", 1, reload_in_session, "ACCEPTED GRANTED queue.queue-message-authenticated DELIVERED RECEIVED DELIVERED"),
+    ("signed message", 2, sent_as_it_is(exim.SIGNED), "RECEIVED DELIVERED dkim.pass"),
+    ("signed message with another subject", 3, sent_as_it_is(exim.SIGNED.replace("Subject: signed", "Subject: sealed")),
+     "RECEIVED DELIVERED dkim.failed-verification"),
+    ("signed message with another text", 1, sent_as_it_is(exim.SIGNED.replace("Hello", "Goodbye")), "RECEIVED DELIVERED"),
     ("restart", 2, restart, "RECEIVED DELIVERED"),
     ("many clients at once", 1, at_once(message(LOCAL, login="PLAIN", wait=False), 40, 8), "40*ACCEPTED 40*GRANTED 40*queue.queue-message-authenticated 40*DELIVERED"),
 ])

@@ -40,7 +40,21 @@ ZONE = {
     SENDER_OK: {"TXT": ["v=spf1 ip4:10.9.0.0/24 -all"]},
     SENDER_BAD: {"TXT": ["v=spf1 -all"]},
     SENDER_SOFT: {"TXT": ["v=spf1 ~all"]},
+    "one._domainkey.signed.test": {"TXT": ["v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDFuyf516OSvsxe2NGgrHIla/cEjltUViDZ2l6GFrmaLYEsrucGriT8bRr7RuuE"
+                                           "uLixhgjGFv5+RNQKM0IORBYyrdjsOLVPhUVTLZB4HX9P1cxkv70FSNy13rTNMimjCd9XzUgzQ9rQkdjbaTj1/rcx3/kNdHC1OMdo3KIHpX+ZVwIDAQAB"]},
 }
+
+# Signed with the key that the zone has for signed.test. What is not in the signature may be added.
+SIGNED = """DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=signed.test;
+ i=@signed.test; q=dns/txt; s=one; t=1795563027; h=from : subject;
+ bh=yZQq1c8wjBl0fZ4Wc/oraMCAG1mZJv5v/hlvyFy+t6A=;
+ b=Z2lOc2OVx6j/Q0HYg8nTeO6sbyKc+Z/xmxkZX0eeeJOBDgIll+RGbkgb3/WU0mlLd4Bly
+ KFMEdcwMMCDmTmjfhfMv+OiejZlGFOZpu2KAKMH5IlmFH//K2wXUzap5QPl3g+Q0pj8QpPb
+ e8zyQcVqRekMVDkp9oykhXRvGSY5/Ws=
+From: someone@signed.test
+Subject: signed
+
+Hello.""".replace("\n", "\r\n")
 
 # Remote servers that are not like the one on port 25 of SINK: port, and how they are made (see peers.Sink).
 SINKS = {
