@@ -210,7 +210,7 @@ WORKERS ?= 8
 servers: $(BUILD)/mailgauge ## real mail servers of Debian 12 and 13 with known numbers (root)
 	$(Q)venv=$$(scripts/venv.sh) && export MAILGAUGE=$(abspath $<) && status=0 && \
 		set -- "$$venv/bin/python" -m pytest -q -p no:cacheprovider tests/servers && \
-		{ "$$@" -m 'not alone' -n $(WORKERS) --dist loadgroup || status=1; } && \
+		{ "$$@" -m 'not alone' -n $(WORKERS) --dist loadgroup --no-loadscope-reorder || status=1; } && \
 		{ "$$@" -m alone || status=1; } && exit $$status
 
 # ---- benchmarks: figures, never a verdict

@@ -5,7 +5,7 @@ log and the collector must tell them, no more and no less.
     pytest tests/servers                    build/mailgauge, or what MAILGAUGE names
     pytest tests/servers --log-only         without collector: are the tables right?
     pytest tests/servers -k "trixie and greylist"
-    pytest tests/servers -m "not alone" -n 8 --dist loadgroup, then -m alone: as `make servers` does it
+    pytest tests/servers -m "not alone" -n 8 --dist loadgroup --no-loadscope-reorder, then -m alone: as `make servers` does it
 
 Most of the time is spent waiting, so tests run side by side, each worker with beds of its own. Those marked `alone`
 count all servers of the host, or must be quick: no other test may run beside them.
@@ -37,6 +37,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "alone: must not run beside other tests")
+    config.addinivalue_line("markers", "long: takes minutes, so it begins first")
     # SIGTERM unwinds the stack as an interrupt from the keyboard does, so that beds are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -47,8 +48,9 @@ PIECE = 45
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist looks for the marks in the same hook
 def pytest_collection_modifyitems(items):
-    """What one worker gets at once."""
+    """What one worker gets at once, and what begins first."""
     number = collections.Counter()
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
         which = item.path.stem, item.callspec.indices.get("bed", 0) if hasattr(item, "callspec") else 0
         item.add_marker(pytest.mark.xdist_group("-".join(map(str, (*which, number[which] // PIECE)))))

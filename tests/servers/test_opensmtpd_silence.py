@@ -11,7 +11,7 @@ from beds.opensmtpd import OpenSmtpdBed
 from collector import Collector, metric
 from watch import settles
 
-pytestmark = pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only")
+pytestmark = [pytest.mark.skipif("config.getoption('--log-only')", reason="--log-only"), pytest.mark.long]
 
 SILENT_S = 300
 EXPECTED = {"smtp.connection-start": 3, "smtp.connection-end": 3, "smtp.iprev-fail": 3, "smtp.ehlo": 2, "smtp.start-tls": 1, "smtp.error": 3,
