@@ -183,8 +183,8 @@ static int find_function(const struct function_def *function, struct source *sou
 	if (ret && has_texts)
 		ret = find_by_texts(function, source, addr, err);
 	else if (ret)
-		snprintf(err, 256, "the file neither has the function %s nor%s", function->name,
-			 function->import ? " imports it" : " are there texts to find it by");
+		snprintf(err, 256, "the file %s the function %s",
+			 function->import ? "neither imports nor has" : "has not", function->name);
 	if (!ret)
 		ret = check_recorded(function, elf, *addr, err);
 	return ret == -ENOENT ? -ESRCH : ret;
