@@ -118,9 +118,10 @@ __noinline int hash_user_text(__u64 *out, __u64 addr, __u32 size, __u32 flags)
 	return len < 0 ? len : 0;
 }
 
+/* hash_comm - of the process name. The kernel does not clear what is behind it (seen on 6.1; 6.12 and 6.18 do). */
 __noinline __u64 hash_comm(void)
 {
-	__u64 words[2];
+	__u64 words[2] = {};
 
 	bpf_get_current_comm(words, sizeof(words));
 	return probe_hash_words(PROBE_HASH_START, words, 2);
