@@ -579,7 +579,11 @@ STEPS = table(MACROS, [
 
 # What only the heavy package has.
 HEAVY_STEPS = table(MACROS, [
-    ("SPF passes", 2, exchange(mail(f"a@{SENDER_OK}"), source=FOREIGN), "SESSION smtp.mail-from smtp.spf-from-pass"),
-    ("SPF fails", 2, exchange(mail(f"a@{SENDER_BAD}", "550"), source=FOREIGN), "MAIL-REFUSED smtp.spf-from-fail"),
-    ("SPF nearly fails", 2, exchange(mail(f"a@{SENDER_SOFT}"), source=FOREIGN), "SESSION smtp.mail-from"),
+    ("SPF passes", 2, exchange(mail(f"a@{SENDER_OK}"), source=FOREIGN), "SESSION smtp.mail-from spf.pass smtp.spf-from-pass"),
+    ("SPF fails", 2, exchange(mail(f"a@{SENDER_BAD}", "550"), source=FOREIGN), "MAIL-REFUSED spf.fail smtp.spf-from-fail"),
+    ("SPF nearly fails", 2, exchange(mail(f"a@{SENDER_SOFT}"), source=FOREIGN), "SESSION smtp.mail-from spf.soft-fail"),
+    ("SPF is neutral", 1, exchange(mail("a@spf-neutral.test"), source=FOREIGN), "SESSION smtp.mail-from spf.neutral"),
+    ("SPF is not there", 3, exchange(mail("a@spf-none.test"), source=FOREIGN), "SESSION smtp.mail-from spf.none"),
+    ("SPF is wrong", 2, exchange(mail("a@spf-wrong.test"), source=FOREIGN), "SESSION smtp.mail-from spf.perm-error"),
+    ("SPF cannot be had", 1, exchange(mail("a@spf-broken.test"), source=FOREIGN), "SESSION smtp.mail-from spf.temp-error"),
 ])

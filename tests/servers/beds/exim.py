@@ -40,6 +40,11 @@ ZONE = {
     SENDER_OK: {"TXT": ["v=spf1 ip4:10.9.0.0/24 -all"]},
     SENDER_BAD: {"TXT": ["v=spf1 -all"]},
     SENDER_SOFT: {"TXT": ["v=spf1 ~all"]},
+    "spf-neutral.test": {"TXT": ["v=spf1 ?all"]},
+    "spf-none.test": {"A": [SINK]},
+    "spf-wrong.test": {"TXT": ["v=spf1 nonsense:nonsense -all"]},
+    "spf-broken.test": {"TXT": ["v=spf1 include:broken.spf-broken.test -all"]},
+    "broken.spf-broken.test": "SERVFAIL",
     "one._domainkey.signed.test": {"TXT": ["v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDFuyf516OSvsxe2NGgrHIla/cEjltUViDZ2l6GFrmaLYEsrucGriT8bRr7RuuE"
                                            "uLixhgjGFv5+RNQKM0IORBYyrdjsOLVPhUVTLZB4HX9P1cxkv70FSNy13rTNMimjCd9XzUgzQ9rQkdjbaTj1/rcx3/kNdHC1OMdo3KIHpX+ZVwIDAQAB"]},
 }
@@ -77,7 +82,7 @@ external:
   server_condition = ${{if eq{{$auth1}}{{alice@{DOMAIN}}}}}
 """
 SPF = """
-  deny    sender_domains = spf-pass.test : spf-fail.test : spf-soft.test
+  deny    sender_domains = ^spf-
           message = not from there
           spf = fail
 """

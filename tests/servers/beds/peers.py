@@ -198,8 +198,8 @@ def _dns_name(name):
 
 
 class NameServer:
-    """Answers from `zone`: {name: {"A": [addresses], "MX": [(preference, host)], "PTR": [names], "TXT": [texts]}}; other
-    names do not exist. delay_s: how long it thinks about each question."""
+    """Answers from `zone`: {name: {"A": [addresses], "MX": [(preference, host)], "PTR": [names], "TXT": [texts]}}, or
+    {name: "SERVFAIL"}; other names do not exist. delay_s: how long it thinks about each question."""
 
     TYPES = {1: "A", 12: "PTR", 15: "MX", 16: "TXT"}
 
@@ -225,8 +225,9 @@ class NameServer:
             at += 1 + size
         kind, = struct.unpack(">H", question[at + 1:at + 3])
         name = self._zone.get(".".join(labels))
-        records = [self._data(kind, value) for value in (name or {}).get(self.TYPES.get(kind), [])]
-        header = question[:2] + struct.pack(">HHHHH", 0x8580 if name is not None else 0x8583, 1, len(records), 0, 0)
+        known = name if isinstance(name, dict) else {}
+        records = [self._data(kind, value) for value in known.get(self.TYPES.get(kind), [])]
+        header = question[:2] + struct.pack(">HHHHH", 0x8583 if name is None else 0x8582 if name == "SERVFAIL" else 0x8580, 1, len(records), 0, 0)
         return header + question[12:at + 5] + b"".join(
             struct.pack(">HHHIH", 0xC00C, kind, 1, 60, len(data)) + data for data in records)
 
