@@ -195,22 +195,6 @@ static bool number_texts(struct survey *survey)
 	return survey->text_cnt < TEXTS_MAX;
 }
 
-/* first_constant - the first of the constants that are not below `value` */
-static size_t first_constant(const struct xref *xref, uint64_t value)
-{
-	size_t low = 0, high = xref->constants.count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (xref->constants.items[middle].value < value)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /* follow_texts - true: all of them */
 static bool follow_texts(struct survey *survey)
 {

@@ -58,6 +58,21 @@ static void set_bit(const struct code *code, unsigned char *bits, uint64_t addr)
 	bits[at / 8] = (unsigned char)(bits[at / 8] | 1u << at % 8);
 }
 
+size_t first_constant(const struct xref *xref, uint64_t value)
+{
+	size_t low = 0, high = xref->constants.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (xref->constants.items[middle].value < value)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 const struct edge *edges_to(const struct xref *xref, uint64_t dst, size_t *count)
 {
 	size_t low = 0, high = xref->edges.count, first;
@@ -138,7 +153,7 @@ static bool is_full(const struct xref *xref)
 static void decode_run(struct xref *xref, struct code *code, uint64_t start, uint64_t end,
 		       struct candidates *candidates)
 {
-	size_t first_constant = xref->constants.count;
+	size_t constant_before = xref->constants.count;
 	bool has_table = false;
 
 	for (uint64_t addr = start; addr < end && !is_full(xref);) {
@@ -156,7 +171,7 @@ static void decode_run(struct xref *xref, struct code *code, uint64_t start, uin
 			XREF_ADD(candidates, (struct candidate){start, insn.table, true});
 		addr += insn.len;
 	}
-	for (size_t i = first_constant; has_table && i < xref->constants.count; i++)
+	for (size_t i = constant_before; has_table && i < xref->constants.count; i++)
 		XREF_ADD(candidates, (struct candidate){start, xref->constants.items[i].value, false});
 }
 

@@ -72,6 +72,8 @@ struct xref {
 /* code_at - the range of code that contains `addr`, or NULL */
 const struct code *code_at(const struct xref *xref, uint64_t addr);
 bool code_bit(const struct code *code, const unsigned char *bits, uint64_t addr);
+/* first_constant - number of the first of the constants that are not below `value` */
+size_t first_constant(const struct xref *xref, uint64_t value);
 /* edges_to - the first of the edges that lead to `dst`, and how many there are */
 const struct edge *edges_to(const struct xref *xref, uint64_t dst, size_t *count);
 /* table_edges - those of the function at `function_addr` */

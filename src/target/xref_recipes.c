@@ -58,22 +58,6 @@ static int say_many(const addr_list *found, const char *what, char err[static 25
 
 /* ---- by what it uses */
 
-/* first_constant - the first of the constants that are not below `value` */
-static size_t first_constant(const struct xref *xref, uint64_t value)
-{
-	size_t low = 0, high = xref->constants.count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (xref->constants.items[middle].value < value)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /* find_users - of a text, wherever it stands; functions, or stretches of code that belong to no known one */
 static void find_users(addr_list *out, const struct xref *xref, const char *text)
 {
