@@ -27,6 +27,7 @@ struct process {
 	const struct server_def *server; /* whose globs match the executable, or NULL */
 	const char *exe;                 /* if server is set */
 	bool exe_is_deleted;
+	uint32_t pid_ns; /* of a server that has orphans */
 	struct process *parent, *first_child, *next_sibling;
 };
 
@@ -145,16 +146,15 @@ static const struct process *find_root(const struct process *process, const stru
 
 /* older_root - the process that the orphan most likely comes from: of the roots of its server in its pid namespace the
  * one that has run longest. NULL if that is itself. */
-static struct process *older_root(const struct processes *all, const struct process *orphan, int proc_fd)
+static struct process *older_root(const struct processes *all, const struct process *orphan)
 {
-	const uint32_t ns = proc_pid_namespace(proc_fd, orphan->stat.pid);
 	struct process *oldest = NULL;
 
 	for (size_t i = 0; i < all->count; i++) {
 		struct process *other = &all->items[i];
 
-		if (other->server != orphan->server || find_root(other, other->server) != other ||
-		    proc_pid_namespace(proc_fd, other->stat.pid) != ns)
+		if (other->server != orphan->server || other->pid_ns != orphan->pid_ns ||
+		    find_root(other, other->server) != other)
 			continue;
 		if (!oldest || other->stat.start_ticks < oldest->stat.start_ticks)
 			oldest = other;
@@ -166,12 +166,15 @@ static struct process *older_root(const struct processes *all, const struct proc
  * circle can come of it: above a root there is no process of its server. */
 static void adopt_orphans(struct processes *all, int proc_fd)
 {
+	for (size_t i = 0; i < all->count; i++)
+		if (all->items[i].server && all->items[i].server->has_orphans)
+			all->items[i].pid_ns = proc_pid_namespace(proc_fd, all->items[i].stat.pid);
 	for (size_t i = 0; i < all->count; i++) {
 		struct process *orphan = &all->items[i], *parent;
 
 		if (!orphan->server || !orphan->server->has_orphans || find_root(orphan, orphan->server) != orphan)
 			continue;
-		parent = older_root(all, orphan, proc_fd);
+		parent = older_root(all, orphan);
 		if (!parent)
 			continue;
 		remove_child(orphan);
