@@ -19,7 +19,8 @@
 
 /* ---- which rows are of use */
 
-const struct event_def *row_moves(const struct planner *p, const struct probe_def *probe, size_t i)
+/* enabled_event - number `i` of the enabled events that the row can move, or NULL */
+static const struct event_def *enabled_event(const struct config *config, const struct probe_def *probe, size_t i)
 {
 	for (size_t rule = 0; rule < probe->rule_cnt; rule++)
 		for (size_t k = 0; k < probe->rules[rule].act_cnt; k++) {
@@ -27,10 +28,15 @@ const struct event_def *row_moves(const struct planner *p, const struct probe_de
 			const struct event_def *event;
 
 			for (size_t n = 0; (event = act_event(act, n)); n++)
-				if (!config_event_disabled(p->config, event->name) && !i--)
+				if (!config_event_disabled(config, event->name) && !i--)
 					return event;
 		}
 	return NULL;
+}
+
+const struct event_def *row_moves(const struct planner *p, const struct probe_def *probe, size_t i)
+{
+	return enabled_event(p->config, probe, i);
 }
 
 /* row_holds - does it hold or release a gauge for the sake of what the end of processes means? */
@@ -101,24 +107,12 @@ static void find_useful(struct planner *p)
 		    row_counts(p, &server->probes[i]) || row_touches_live(p, &server->probes[i], false);
 }
 
-static bool exit_matters(const struct config *config, const struct probe_def *probe)
-{
-	const struct event_def *event;
-
-	for (size_t i = 0; i < probe->rule_cnt; i++)
-		for (size_t k = 0; k < probe->rules[i].act_cnt; k++)
-			for (size_t n = 0; (event = act_event(&probe->rules[i].acts[k], n)); n++)
-				if (!config_event_disabled(config, event->name))
-					return true;
-	return false;
-}
-
 bool is_held_for_somebody(const struct config *config, const struct server_def *server, const struct event_def *gauge)
 {
 	if (!config_event_disabled(config, gauge->name))
 		return true;
 	for (size_t i = 0; i < server->probe_cnt; i++)
-		if (server->probes[i].held == gauge && exit_matters(config, &server->probes[i]))
+		if (server->probes[i].held == gauge && enabled_event(config, &server->probes[i], 0))
 			return true;
 	return false;
 }
